@@ -1,0 +1,39 @@
+-- What each program may do. Nobody but the owner creates, drops or truncates anything.
+
+GRANT SELECT ON ALL TABLES IN SCHEMA financial_screener TO screener_operator, screener_collector, screener_analyzer;
+REVOKE ALL ON financial_screener.schema_migrations FROM screener_collector, screener_analyzer;
+
+-- The operator plans and closes.
+GRANT INSERT, UPDATE ON
+    financial_screener.process_executions, financial_screener.slices, financial_screener.plan_fetches,
+    financial_screener.plan_items, financial_screener.execution_budgets
+    TO screener_operator;
+GRANT INSERT ON financial_screener.asset_processing_details TO screener_operator;
+GRANT UPDATE ON financial_screener.asset_processing_state TO screener_operator;
+
+-- The collector asks the vendor and stores the answers.
+GRANT INSERT, UPDATE ON
+    financial_screener.exchanges, financial_screener.exchange_sessions, financial_screener.assets,
+    financial_screener.stock_prices, financial_screener.corporate_actions, financial_screener.quarantined_bars,
+    financial_screener.asset_processing_state, financial_screener.workers, financial_screener.plan_fetches,
+    financial_screener.plan_items, financial_screener.api_daily_quota, financial_screener.api_request_minutes,
+    financial_screener.api_leases, financial_screener.api_usage_log, financial_screener.vendor_account,
+    financial_screener.vendor_endpoints
+    TO screener_collector;
+GRANT UPDATE ON financial_screener.slices, financial_screener.execution_budgets TO screener_collector;
+GRANT INSERT ON financial_screener.asset_processing_details TO screener_collector;
+GRANT DELETE ON financial_screener.api_request_minutes TO screener_collector;
+
+-- The analyzer reads bars and stores indicators.
+GRANT INSERT, UPDATE ON financial_screener.technical_indicators, financial_screener.workers TO screener_analyzer;
+GRANT UPDATE ON financial_screener.slices, financial_screener.plan_items, financial_screener.asset_processing_state
+    TO screener_analyzer;
+GRANT INSERT ON financial_screener.asset_processing_details TO screener_analyzer;
+
+-- COPY goes through temporary tables.
+DO $$
+BEGIN
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO screener_operator, screener_collector, screener_analyzer', current_database());
+END
+$$;
+GRANT EXECUTE ON FUNCTION financial_screener.reset_ticker_for_reprocessing(text, text) TO screener_operator;
