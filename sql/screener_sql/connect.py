@@ -41,7 +41,7 @@ def connect(
     autocommit: bool = False,
     statement_timeout_s: int = STATEMENT_TIMEOUT_S,
 ) -> psycopg.Connection[TupleRow]:
-    """A connection in UTC. Raises DatabaseUnreachable, or BadSetting if `dsn` is no connection string."""
+    """A connection in UTC. Raises DatabaseUnreachable, or BadSetting for a malformed `dsn`."""
     with translated():
         return psycopg.connect(
             dsn, autocommit=autocommit, **_settings(application_name, statement_timeout_s)
@@ -64,20 +64,20 @@ async def connect_async(
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns what psycopg raises when Postgres is away, or refuses the login, into DatabaseUnreachable."""
+    """Turns what psycopg raises when Postgres is away or refuses into DatabaseUnreachable."""
     try:
         yield
     except psycopg.ProgrammingError as error:
         if error.sqlstate is not None:
             raise
-        # Only libpq's parser of connection strings raises it without a state, and it quotes the string.
+        # Only libpq's parser of connection strings raises it without a state, and quotes them.
         raise BadSetting("DATABASE_URL is not a Postgres connection string") from None
     except _UNREACHABLE as error:
         raise DatabaseUnreachable(_describe(error)) from None
 
 
 def _describe(error: psycopg.Error) -> str:
-    """A sentence without host, user or password; libpq's own texts may quote the connection string."""
+    """A sentence without host, user or password, which libpq's own texts may quote."""
     state = error.sqlstate
     text = str(error)
     if state in ("28P01", "28000") or "password authentication failed" in text:

@@ -7,7 +7,8 @@
     - BadSetting
     - NewerDatabase
 
-No message of any of them holds a secret: adapters translate driver errors here and leave connection strings out.
+No message of any of them holds a secret: adapters translate driver errors here and leave connection
+strings out.
 """
 
 

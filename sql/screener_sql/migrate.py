@@ -1,8 +1,9 @@
 """Entry point `screener-migrate`: brings the database of DATABASE_URL to this version's schema.
 
-Forward only. Each `migrations/NNNN_what.sql` runs once, with its record, in one transaction; one migrator at a time, under an
-advisory lock; a database with a migration that this version does not know is refused unchanged. Run it as the schema's owner, who
-needs CREATEROLE unless the three roles exist already.
+Forward only. Each `migrations/NNNN_what.sql` runs once, with its record, in one transaction; one
+migrator at a time, under an advisory lock; a database with a migration that this version does not
+know is refused unchanged. Run it as the schema's owner, who needs CREATEROLE unless the three roles
+exist already.
 """
 
 import os

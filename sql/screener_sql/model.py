@@ -2,9 +2,9 @@
 
 from enum import IntEnum, StrEnum
 
-# Postgres advisory locks are (class, key). The key is 0 where there is one lock of the class in a database.
+# Postgres advisory locks are (class, key); the key is 0 where a database has one lock of the class.
 WORKER_LOCK = 730001
-"""(WORKER_LOCK, workers.id) is held by a session of that worker while it lives; `worker_is_alive` reads it."""
+"""(WORKER_LOCK, workers.id) is held by a session of that worker while it lives."""
 FENCE_LOCK = 730002
 """(FENCE_LOCK, 0) is held by the one operator that may act."""
 PLANNER_LOCK = 730003
@@ -70,7 +70,7 @@ class SliceKind(StrEnum):
 
 
 class SliceReason(StrEnum):
-    """Why a slice's worker could not do all of it; also the reason that the run's conditions show."""
+    """Why a slice's worker could not do all of it; the run's conditions show the same."""
 
     TOKEN_REFUSED = "TokenRefused"
     ENDPOINT_NOT_IN_PLAN = "EndpointNotInPlan"
@@ -80,7 +80,7 @@ class SliceReason(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Why an item did not succeed, as in `plan_items.error_code` and `asset_processing_details.error_code`."""
+    """Why an item did not succeed, as in `plan_items` and `asset_processing_details`."""
 
     # failed, and counted against the asset
     NOT_FOUND = "not_found"

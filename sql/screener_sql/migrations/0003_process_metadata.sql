@@ -51,6 +51,7 @@ CREATE TABLE financial_screener.asset_processing_state (
     prices_loaded                boolean NOT NULL DEFAULT false,
     prices_first_date            date,
     prices_last_date             date,
+    prices_checked_from          date,
     prices_checked_to            date,
     prices_changed_at            timestamptz,
     prices_last_updated_at       timestamptz,
@@ -72,6 +73,7 @@ CREATE TABLE financial_screener.asset_processing_state (
 CREATE TRIGGER asset_processing_state_updated_at BEFORE UPDATE ON financial_screener.asset_processing_state
     FOR EACH ROW EXECUTE FUNCTION financial_screener.update_updated_at_column();
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_last_date IS 'The last bar stored, never the date asked for.';
+COMMENT ON COLUMN financial_screener.asset_processing_state.prices_checked_from IS 'The earliest day that the vendor was asked for and answered.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_checked_to IS
     'The newest published session that the vendor was asked for and answered; later than prices_last_date where an asset did not trade.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_changed_at IS 'When a stored bar was last added or changed.';
