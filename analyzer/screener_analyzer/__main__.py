@@ -1,0 +1,84 @@
+"""Entry point `screener-analyze`: computes the indicators of one IndicatorRun.
+
+No arguments; settings from the environment (`settings.py`); the exit code says how it ended.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from screener_analyzer import logs, settings
+from screener_analyzer.run import Terminated, run
+from screener_analyzer.store import Store
+from screener_analyzer.worker import registered
+from screener_sql.errors import BadSetting, DatabaseUnreachable
+from screener_sql.model import ExitCode
+
+logger = logging.getLogger("screener_analyzer")
+
+TERMINATION_LOG = "/dev/termination-log"
+"""Where a kubelet reads a container's last words, if it has mounted the file."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    logs.configure(os.environ.get("LOG_FORMAT", "").strip() or "json")
+    stop = threading.Event()
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
+    code, message = _run(sys.argv[1:] if arguments is None else arguments, stop)
+    if message:
+        logger.error(message, extra={"exit_code": int(code)})
+        _last_words(message)
+    return code
+
+
+def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str | None]:
+    def pause(seconds: float) -> None:
+        if stop.wait(seconds) if seconds else stop.is_set():
+            raise Terminated
+
+    try:
+        if arguments:
+            raise BadSetting("screener-analyze takes no arguments")
+        chosen = settings.from_environment(os.environ)
+        with (
+            registered(
+                chosen.database_url, execution_id=chosen.execution_id, pod=chosen.pod
+            ) as worker,
+            Store.open(chosen.database_url, chosen.execution_id) as store,
+        ):
+            code = run(store, worker, pause)
+    except BadSetting as error:
+        return ExitCode.BAD_SETTING, str(error)
+    except DatabaseUnreachable as error:
+        return ExitCode.DATABASE_UNREACHABLE, str(error)
+    except Terminated:
+        return ExitCode.TERMINATED, "asked to end; what was claimed is given back"
+    except Exception as error:
+        logger.exception("unexpected error")
+        return ExitCode.UNEXPECTED, f"unexpected error: {type(error).__name__}"
+    if code is ExitCode.NOT_VERIFIED:
+        return code, "stored indicators differ from those computed"
+    return code, None
+
+
+def _last_words(message: str) -> None:
+    """Writes only into a file that is there: it is the kubelet's to make."""
+    try:
+        descriptor = os.open(TERMINATION_LOG, os.O_WRONLY | os.O_TRUNC)
+    except OSError:
+        return  # no kubelet, or no right to write: the log has the message too
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(message + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

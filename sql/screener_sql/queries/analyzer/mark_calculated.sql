@@ -1,0 +1,18 @@
+-- The indicators of these assets are those of the bars that were there at calculated_at. A row of an earlier day than the last stored
+-- bar (asOf) leaves the state alone: the indicators of the last bar are as due as before.
+UPDATE financial_screener.asset_processing_state AS state
+SET indicators_calculated = true,
+    indicators_calculated_at = %(calculated_at)s::timestamptz,
+    indicators_last_date = done.last_date,
+    indicators_execution_id = %(execution_id)s::text,
+    needs_indicators_reprocess = false,
+    consecutive_failures = CASE WHEN state.last_error_code IN ('no_bars', 'compute_error') THEN 0 ELSE state.consecutive_failures END,
+    last_error_at = CASE WHEN state.last_error_code IN ('no_bars', 'compute_error') THEN NULL ELSE state.last_error_at END,
+    last_error_message = CASE WHEN state.last_error_code IN ('no_bars', 'compute_error') THEN NULL ELSE state.last_error_message END,
+    last_error_code = CASE WHEN state.last_error_code IN ('no_bars', 'compute_error') THEN NULL ELSE state.last_error_code END
+FROM unnest(%(asset_ids)s::integer[], %(last_dates)s::date[]) AS done (asset_id, last_date)
+WHERE state.asset_id = done.asset_id
+  AND NOT EXISTS (
+      SELECT FROM financial_screener.stock_prices AS price
+      WHERE price.asset_id = done.asset_id AND price.date > done.last_date
+  )
