@@ -59,6 +59,7 @@ def plan_run(connection: Connection[TupleRow], request: PlanRequest, now: dateti
         }
         cursor.execute(query("planning/create_delta"))
         cursor.execute(query("planning/discover"), scope)
+        cursor.execute(query("planning/analyze_delta"))
         cursor.execute(query("planning/insert_slices"), scope)
 
         by_bulk = _exchanges_by_bulk(cursor)

@@ -67,7 +67,7 @@ CREATE TABLE financial_screener.plan_fetches (
 );
 CREATE INDEX plan_fetches_open_idx ON financial_screener.plan_fetches (execution_id, group_name, ordinal)
     WHERE state IN ('planned', 'claimed');
-CREATE INDEX plan_fetches_execution_idx ON financial_screener.plan_fetches (execution_id);
+CREATE INDEX plan_fetches_execution_idx ON financial_screener.plan_fetches (execution_id, asset_id);
 COMMENT ON COLUMN financial_screener.plan_fetches.calls IS 'What the vendor charges for it.';
 
 CREATE TABLE financial_screener.plan_items (

@@ -2,7 +2,7 @@
 CREATE TEMPORARY TABLE delta (
     group_name       text NOT NULL,
     group_ordinal    integer NOT NULL,
-    asset_id         integer NOT NULL,
+    asset_id         integer PRIMARY KEY,
     exchange_id      smallint NOT NULL,
     ticker           text NOT NULL,
     expected_to      date,
