@@ -98,7 +98,7 @@ class Store:
         return None if row is None else Slice(*row)
 
     def claim(self, worker_id: int, chunk: int) -> list[int]:
-        """At most `chunk` item ids that are this worker's from now on, or still."""
+        """At most `chunk` item ids that are this worker's, from now on or still."""
         with translated():
             rows = self._connection.execute(
                 query("analyzer/claim_items"),
@@ -129,7 +129,7 @@ class Store:
         ]
 
     def save(self, worker_id: int, results: Sequence[Result]) -> list[int]:
-        """Stores what the results say in one transaction, and returns the ids of the items it ended.
+        """Stores the results in one transaction; returns the ids of the items that it ended.
 
         An item that is no longer this worker's is left out, and so is one whose asset is being
         written just now: that one stays claimed.
