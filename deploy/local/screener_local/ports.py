@@ -1,0 +1,57 @@
+"""Adapter: free ports on 127.0.0.1, chosen once for a state folder and remembered there."""
+
+import json
+import random
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+FIRST, LAST = 20_000, 32_000
+"""Below the range from which Linux takes the ports of outgoing connections, so that none of those lands on ours."""
+
+
+class Ports:
+    """The ports of one local system, kept in `<state>/ports.json`."""
+
+    def __init__(self, state: Path) -> None:
+        self._file = state / "ports.json"
+        self._chosen: dict[str, int] = (
+            json.loads(self._file.read_text()) if self._file.exists() else {}
+        )
+
+    def get(self, part: str) -> int:
+        """The part's port, chosen now if it has none."""
+        return self._chosen[part] if part in self._chosen else self.choose(part)
+
+    def choose(self, part: str) -> int:
+        """A new port for the part."""
+        self._chosen[part] = free_port(without=self._chosen.values())
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._file.with_suffix(".new")
+        temporary.write_text(json.dumps(self._chosen, indent=2))
+        temporary.replace(self._file)
+        return self._chosen[part]
+
+    def for_start(self, part: str) -> int:
+        """The part's port; another one if somebody else listens on it meanwhile."""
+        port = self.get(part)
+        return port if _is_free(port) else self.choose(part)
+
+
+def free_port(without: Iterable[int] = ()) -> int:
+    """A port that nobody listens on at this moment."""
+    taken = set(without)
+    for port in random.sample(range(FIRST, LAST), LAST - FIRST):
+        if port not in taken and _is_free(port):
+            return port
+    raise OSError(f"no free port between {FIRST} and {LAST} on 127.0.0.1")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
