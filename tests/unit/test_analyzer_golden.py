@@ -36,7 +36,7 @@ class Published:
     parameters: dict[str, Any] | None = None
     first: int = 0
     """Rows before it are not comparable."""
-    last: int = 60
+    last: int = 15
     """How many rows from the end are compared."""
 
 
