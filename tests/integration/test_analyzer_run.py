@@ -1,0 +1,693 @@
+"""The analyzer as a Job runs it: its own process and its own login, on real Postgres."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import psycopg
+import pytest
+from market import Asset, add_assets, open_execution
+from psycopg import Connection
+from psycopg.rows import TupleRow, dict_row
+
+from screener_analyzer.compute import compute, differences
+from screener_analyzer.registry import COLUMNS
+from screener_analyzer.series import Bar, adjusted
+from screener_operator.planning import plan_indicators
+
+pytestmark = pytest.mark.integration
+
+Owner = Connection[TupleRow]
+
+FIRST_DAY = date(2022, 1, 3)
+
+
+# --- what is there before a run ---------------------------------------------------------------
+
+
+def walk(seed: int, length: int) -> list[Bar]:
+    random = np.random.default_rng(seed)
+    close = np.round(50 * np.exp(np.cumsum(random.normal(0, 0.02, length))), 2)
+    factor = np.where(np.arange(length) < length // 2, 0.5, 1.0)
+    return [
+        Bar(
+            FIRST_DAY + timedelta(days=day),
+            float(close[day]),
+            round(float(close[day]) * 1.01, 2),
+            round(float(close[day]) * 0.99, 2),
+            float(close[day]),
+            float(close[day] * factor[day]),
+            1_000 + day,
+        )
+        for day in range(length)
+    ]
+
+
+def add_bars(owner: Owner, ticker: str, bars: Sequence[Bar]) -> None:
+    """Stores them as the collector does: the state knows of the change."""
+    with owner.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO financial_screener.stock_prices"
+            " (asset_id, date, open, high, low, close, adj_close, volume)"
+            " SELECT id, %s, %s, %s, %s, %s, %s, %s FROM financial_screener.assets"
+            " WHERE ticker = %s",
+            [(*bar, ticker) for bar in bars],
+        )
+    owner.execute(
+        "UPDATE financial_screener.asset_processing_state"
+        " SET prices_loaded = true, prices_changed_at = clock_timestamp() WHERE ticker = %s",
+        (ticker,),
+    )
+
+
+def add_assets_with_bars(owner: Owner, lengths: dict[str, int]) -> None:
+    """One asset of exchange MC for each code, with a walk of its own of that many bars."""
+    add_assets(owner, [Asset(code) for code in lengths])
+    for seed, (code, length) in enumerate(lengths.items()):
+        add_bars(owner, f"{code}.MC", walk(seed, length))
+
+
+def plan(owner: Owner, execution_id: str, *, mode: str = "changed", **scope: object) -> None:
+    open_execution(owner, execution_id)
+    symbols = scope.get("symbols")
+    as_of = scope.get("as_of")
+    assert symbols is None or isinstance(symbols, tuple)
+    assert as_of is None or isinstance(as_of, date)
+    plan_indicators(
+        owner, execution_id, exchanges=("MC",), symbols=symbols, mode=mode, as_of=as_of,
+        now=datetime.now(UTC),
+    )  # fmt: skip
+
+
+# --- the program ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    log: str
+
+    @property
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.log.splitlines()]
+
+
+def environment(url: str, execution_id: str, **more: str) -> dict[str, str]:
+    return {"DATABASE_URL": url, "EXECUTION_ID": execution_id, "POD_NAME": "pod-1"} | more
+
+
+def start(variables: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "screener_analyzer", *arguments],
+        env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def wait(process: subprocess.Popen[str]) -> Ended:
+    log, _ = process.communicate(timeout=60)
+    return Ended(process.returncode, log)
+
+
+def analyze(url: str, execution_id: str) -> Ended:
+    return wait(start(environment(url, execution_id)))
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+
+
+# --- what is there afterwards -----------------------------------------------------------------
+
+
+def value(owner: Owner, sql: str, *parameters: object) -> object:
+    row = owner.execute(sql, parameters).fetchone()
+    assert row is not None
+    return row[0] if len(row) == 1 else row
+
+
+def items(owner: Owner, execution_id: str) -> dict[str, tuple[object, ...]]:
+    """Ticker: (state, error_code)."""
+    return {
+        ticker: tuple(rest)
+        for ticker, *rest in owner.execute(
+            "SELECT ticker, state, error_code FROM financial_screener.plan_items"
+            " JOIN financial_screener.assets AS asset ON asset.id = asset_id"
+            " WHERE execution_id = %s",
+            (execution_id,),
+        )
+    }
+
+
+def details(owner: Owner, execution_id: str) -> dict[str, tuple[object, ...]]:
+    """Ticker: (status, error_code, records_inserted, records_updated); each ticker once."""
+    rows = owner.execute(
+        "SELECT ticker, status, error_code, records_inserted, records_updated"
+        " FROM financial_screener.asset_processing_details"
+        " WHERE execution_id = %s AND operation = 'indicators_calc'",
+        (execution_id,),
+    ).fetchall()
+    found = {ticker: tuple(rest) for ticker, *rest in rows}
+    assert len(found) == len(rows), "an item has one row of details"
+    return found
+
+
+def rows_of(owner: Owner, ticker: str) -> list[dict[str, object]]:
+    """The asset's rows of technical_indicators, oldest first."""
+    with owner.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT stored.* FROM financial_screener.technical_indicators AS stored"
+            " JOIN financial_screener.assets AS asset ON asset.id = asset_id"
+            " WHERE ticker = %s ORDER BY calculation_date",
+            (ticker,),
+        ).fetchall()
+
+
+def everything(owner: Owner) -> list[tuple[object, ...]]:
+    """All that a run leaves, without its times."""
+    columns = ", ".join(f"stored.{column}" for column in COLUMNS)
+    return owner.execute(
+        f"SELECT asset_id, calculation_date, bars_used, {columns}"  # noqa: S608
+        " FROM financial_screener.technical_indicators AS stored ORDER BY 1, 2"
+    ).fetchall()
+
+
+def state_of(owner: Owner, ticker: str) -> dict[str, object]:
+    with owner.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(
+            "SELECT * FROM financial_screener.asset_processing_state WHERE ticker = %s", (ticker,)
+        ).fetchone()
+    assert found is not None
+    return found
+
+
+def slice_of(owner: Owner, execution_id: str) -> tuple[object, ...]:
+    """(started, finished, verified, message)"""
+    found = owner.execute(
+        "SELECT started_at IS NOT NULL, finished_at IS NOT NULL, verified, message"
+        " FROM financial_screener.slices WHERE execution_id = %s AND kind = 'indicators'",
+        (execution_id,),
+    ).fetchone()
+    assert found is not None
+    return found
+
+
+THIRTY = {f"A{number}": length for number, length in enumerate(
+    [1, 2, 3, 13, 14, 15, 20, 26, 27, 28, 29, 30, 31, 33, 34, 49, 50, 89, 90, 120,
+     199, 200, 210, 251, 252, 253, 300, 300, 400, 700]
+)}  # fmt: skip
+
+
+def test_a_run_over_thirty_assets_stores_what_their_bars_give(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, THIRTY)
+    plan(owner, "run")
+    ended = analyze(analyzer_url, "run")
+    assert (ended.code, slice_of(owner, "run")) == (
+        0, (True, True, True, "20 stored rows, chosen at random, equal what their bars give"),
+    )  # fmt: skip
+    assert items(owner, "run") == {f"{code}.MC": ("succeeded", None) for code in THIRTY}
+    assert details(owner, "run") == {f"{code}.MC": ("success", None, 1, 0) for code in THIRTY}
+    for seed, (code, length) in enumerate(THIRTY.items()):
+        bars = walk(seed, length)
+        [stored] = rows_of(owner, f"{code}.MC")
+        values = {column: stored[column] for column in COLUMNS}
+        assert differences(values, compute(adjusted(bars[-600:])), 1e-12) == {}
+        assert stored["calculation_date"] == bars[-1].date
+        assert stored["bars_used"] == min(length, 600)
+        assert stored["execution_id"] == "run"
+
+
+def test_no_stored_value_is_nan(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {"ONE": 1, "FLAT": 0, "LONG": 300})
+    add_bars(owner, "FLAT.MC", [bar._replace(open=9, high=9, low=9, close=9, adj_close=9, volume=0)
+                                for bar in walk(9, 260)])  # fmt: skip
+    plan(owner, "run")
+    assert analyze(analyzer_url, "run").code == 0
+    for ticker in ("ONE.MC", "FLAT.MC", "LONG.MC"):
+        [stored] = rows_of(owner, ticker)
+        numbers = [stored[column] for column in COLUMNS if stored[column] is not None]
+        assert all(isinstance(number, float) and math.isfinite(number) for number in numbers)
+    [one] = rows_of(owner, "ONE.MC")
+    assert {column for column in COLUMNS if one[column] is not None} == {"current_price"}
+
+
+def test_the_state_says_which_bars_the_indicators_are_of(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {"SAN": 300})
+    owner.execute(
+        "UPDATE financial_screener.asset_processing_state"
+        " SET needs_indicators_reprocess = true, consecutive_failures = 2,"
+        "     last_error_code = 'no_bars', last_error_message = 'x', last_error_at = now()"
+    )
+    before = value(owner, "SELECT clock_timestamp()")
+    plan(owner, "run")
+    assert analyze(analyzer_url, "run").code == 0
+    state = state_of(owner, "SAN.MC")
+    expected = {
+        "indicators_calculated": True,
+        "indicators_last_date": walk(0, 300)[-1].date,
+        "indicators_execution_id": "run",
+        "needs_indicators_reprocess": False,
+        "consecutive_failures": 0,
+        "last_error_code": None,
+        "last_error_message": None,
+        "last_error_at": None,
+    }
+    assert {name: state[name] for name in expected} == expected
+    calculated_at = state["indicators_calculated_at"]
+    assert isinstance(calculated_at, datetime)
+    assert isinstance(before, datetime)
+    assert before < calculated_at
+    assert calculated_at < value(
+        owner, "SELECT completed_at FROM financial_screener.asset_processing_details"
+    )
+    plan(owner, "again")
+    assert items(owner, "again") == {"SAN.MC": ("skipped", "up_to_date")}
+
+
+def test_a_failure_of_another_operation_stays_in_the_state(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {"SAN": 30})
+    owner.execute(
+        "UPDATE financial_screener.asset_processing_state"
+        " SET consecutive_failures = 2, last_error_code = 'not_found', last_error_message = 'x'"
+    )
+    plan(owner, "run")
+    assert analyze(analyzer_url, "run").code == 0
+    state = state_of(owner, "SAN.MC")
+    assert (state["consecutive_failures"], state["last_error_code"]) == (2, "not_found")
+
+
+def test_starting_it_again_changes_nothing(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {"SAN": 60, "BBVA": 30})
+    plan(owner, "run")
+    assert analyze(analyzer_url, "run").code == 0
+    snapshot = [*everything(owner), details(owner, "run"), slice_of(owner, "run"),
+                state_of(owner, "SAN.MC")]  # fmt: skip
+    assert analyze(analyzer_url, "run").code == 0
+    assert [*everything(owner), details(owner, "run"), slice_of(owner, "run"),
+            state_of(owner, "SAN.MC")] == snapshot  # fmt: skip
+
+
+def test_another_run_over_the_same_bars_gives_the_same_rows(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, {"SAN": 60, "BBVA": 300})
+    plan(owner, "first")
+    assert analyze(analyzer_url, "first").code == 0
+    rows = everything(owner)
+    plan(owner, "second", mode="all")
+    assert analyze(analyzer_url, "second").code == 0
+    assert everything(owner) == rows
+    assert set(details(owner, "second").values()) == {("success", None, 0, 1)}
+
+
+def test_a_new_bar_gives_a_new_row_and_keeps_the_old(owner: Owner, analyzer_url: str) -> None:
+    bars = walk(0, 61)
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", bars[:60])
+    plan(owner, "first")
+    assert analyze(analyzer_url, "first").code == 0
+    add_bars(owner, "SAN.MC", bars[60:])
+    plan(owner, "second")
+    assert analyze(analyzer_url, "second").code == 0
+    assert [row["calculation_date"] for row in rows_of(owner, "SAN.MC")] == [
+        bars[59].date, bars[60].date,
+    ]  # fmt: skip
+
+
+def test_an_asset_without_bars_fails_and_the_others_do_not(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {"SAN": 30})
+    add_assets(owner, [Asset("NONE")])
+    plan(owner, "run", symbols=("SAN", "NONE"))
+    assert analyze(analyzer_url, "run").code == 0
+    assert items(owner, "run") == {
+        "SAN.MC": ("succeeded", None), "NONE.MC": ("failed", "no_bars"),
+    }  # fmt: skip
+    assert details(owner, "run")["NONE.MC"] == ("failed", "no_bars", 0, 0)
+    state = state_of(owner, "NONE.MC")
+    assert not state["indicators_calculated"]
+    said = [state[f"last_error_{part}"] for part in ("code", "message")]
+    assert (state["consecutive_failures"], *said) == (1, "no_bars", "no bar is stored")
+
+
+def test_a_run_in_which_all_fail_ends_and_says_that_nothing_was_verified(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets(owner, [Asset("NONE")])
+    plan(owner, "run", symbols=("NONE",))
+    assert analyze(analyzer_url, "run").code == 0
+    assert slice_of(owner, "run") == (
+        True, True, True, "no row was stored that could be verified",
+    )  # fmt: skip
+
+
+def test_an_asset_that_awaits_its_history_is_left_alone_by_the_plan(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, {"SAN": 30, "SPLIT": 30})
+    owner.execute(
+        "UPDATE financial_screener.asset_processing_state SET needs_prices_reprocess = true"
+        " WHERE ticker = 'SPLIT.MC'"
+    )
+    plan(owner, "run")
+    assert analyze(analyzer_url, "run").code == 0
+    assert items(owner, "run")["SPLIT.MC"] == ("skipped", "awaiting_refetch")
+    assert rows_of(owner, "SPLIT.MC") == []
+    assert not state_of(owner, "SPLIT.MC")["indicators_calculated"]
+
+
+def test_an_action_seen_after_the_plan_leaves_its_asset_alone_too(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, {"SAN": 30, "SPLIT": 30})
+    plan(owner, "run")
+    owner.execute(
+        "UPDATE financial_screener.asset_processing_state SET needs_prices_reprocess = true"
+        " WHERE ticker = 'SPLIT.MC'"
+    )
+    assert analyze(analyzer_url, "run").code == 0
+    assert items(owner, "run") == {
+        "SAN.MC": ("succeeded", None), "SPLIT.MC": ("skipped", "awaiting_refetch"),
+    }  # fmt: skip
+    assert details(owner, "run")["SPLIT.MC"] == ("skipped", "awaiting_refetch", 0, 0)
+    assert rows_of(owner, "SPLIT.MC") == []
+
+
+def test_as_of_uses_no_later_bar_and_leaves_the_latest_due(owner: Owner, analyzer_url: str) -> None:
+    bars = walk(0, 300)
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", bars)
+    plan(owner, "past", as_of=bars[279].date)
+    assert analyze(analyzer_url, "past").code == 0
+    [stored] = rows_of(owner, "SAN.MC")
+    assert stored["calculation_date"] == bars[279].date
+    values = {column: stored[column] for column in COLUMNS}
+    assert differences(values, compute(adjusted(bars[:280])), 1e-12) == {}
+    assert slice_of(owner, "past")[2] is True
+    assert not state_of(owner, "SAN.MC")["indicators_calculated"]
+    plan(owner, "now")
+    assert analyze(analyzer_url, "now").code == 0
+    assert state_of(owner, "SAN.MC")["indicators_last_date"] == bars[-1].date
+    assert len(rows_of(owner, "SAN.MC")) == 2
+
+
+def test_as_of_a_day_without_a_bar_uses_the_one_before(owner: Owner, analyzer_url: str) -> None:
+    bars = [bar for bar in walk(0, 60) if bar.date.weekday() < 5]
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", bars)
+    sunday = bars[-1].date + timedelta(days=6 - bars[-1].date.weekday())
+    plan(owner, "run", as_of=sunday)
+    assert analyze(analyzer_url, "run").code == 0
+    assert rows_of(owner, "SAN.MC")[0]["calculation_date"] == bars[-1].date
+    assert state_of(owner, "SAN.MC")["indicators_calculated"]
+
+
+def test_as_of_before_the_first_bar_fails_with_the_date(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {"SAN": 30})
+    plan(owner, "run", as_of=date(2021, 6, 1))
+    assert analyze(analyzer_url, "run").code == 0
+    assert items(owner, "run") == {"SAN.MC": ("failed", "no_bars")}
+    assert state_of(owner, "SAN.MC")["last_error_message"] == "no bar is stored up to 2021-06-01"
+
+
+def test_bars_before_2000_have_their_place(owner: Owner, analyzer_url: str) -> None:
+    bars = [bar._replace(date=bar.date - timedelta(days=365 * 30)) for bar in walk(0, 30)]
+    add_assets(owner, [Asset("OLD")])
+    add_bars(owner, "OLD.MC", bars)
+    plan(owner, "run")
+    assert analyze(analyzer_url, "run").code == 0
+    assert rows_of(owner, "OLD.MC")[0]["calculation_date"] == bars[-1].date
+
+
+# --- verification -----------------------------------------------------------------------------
+
+
+@contextmanager
+def tampering(owner: Owner, change: str) -> Iterator[None]:
+    """Changes rows between what is computed and what is stored."""
+    owner.execute(
+        "CREATE FUNCTION financial_screener.tamper() RETURNS trigger LANGUAGE plpgsql"
+        f" AS $$ BEGIN {change}; RETURN NEW; END $$"
+    )
+    owner.execute(
+        "CREATE TRIGGER tamper BEFORE INSERT OR UPDATE ON financial_screener.technical_indicators"
+        " FOR EACH ROW EXECUTE FUNCTION financial_screener.tamper()"
+    )
+    yield
+    owner.execute("DROP FUNCTION financial_screener.tamper CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("NEW.rsi_14 := NEW.rsi_14 + 0.001", "rsi_14 is "),
+        ("NEW.beta := 0", "beta is 0.0, should be None"),
+        ("NEW.sma_50 := NULL", "sma_50 is None, should be "),
+    ],
+    ids=["a value", "0 for NULL", "NULL for a value"],
+)
+def test_a_row_that_was_tampered_with_is_found(
+    owner: Owner, analyzer_url: str, change: str, said: str
+) -> None:
+    add_assets_with_bars(owner, {"SAN": 100})
+    plan(owner, "run")
+    with tampering(owner, change):
+        ended = analyze(analyzer_url, "run")
+    assert ended.code == 13
+    started, finished, verified, message = slice_of(owner, "run")
+    assert (started, finished, verified) == (True, True, False)
+    assert isinstance(message, str)
+    assert message.startswith("stored indicators of SAN.MC on 2022-04-12 differ: ")
+    assert said in message
+    again = analyze(analyzer_url, "run")
+    assert again.code == 13, "a verdict stands"
+
+
+def test_bars_that_change_after_the_run_read_them_are_no_mismatch(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, {"SAN": 100})
+    plan(owner, "run")
+    # The refetch is stored in the moment between the chunk and its verification.
+    change = (
+        "UPDATE financial_screener.stock_prices SET high = high * 2;"
+        "UPDATE financial_screener.asset_processing_state"
+        " SET prices_changed_at = clock_timestamp()"
+    )
+    owner.execute(
+        "CREATE FUNCTION financial_screener.refetch() RETURNS trigger LANGUAGE plpgsql"
+        f" SECURITY DEFINER AS $$ BEGIN {change}; RETURN NULL; END $$"
+    )
+    owner.execute(
+        "CREATE TRIGGER refetch AFTER INSERT ON financial_screener.technical_indicators"
+        " FOR EACH ROW EXECUTE FUNCTION financial_screener.refetch()"
+    )
+    assert analyze(analyzer_url, "run").code == 0
+    assert slice_of(owner, "run")[2:] == (True, "no row was stored that could be verified")
+    owner.execute("DROP FUNCTION financial_screener.refetch CASCADE")
+    plan(owner, "next")
+    assert items(owner, "next") == {"SAN.MC": ("planned", None)}
+
+
+# --- killed, stopped, doubled -----------------------------------------------------------------
+
+
+@pytest.fixture
+def many(owner: Owner) -> dict[str, int]:
+    """More assets than a chunk."""
+    lengths = {f"M{number}": 120 for number in range(130)}
+    add_assets_with_bars(owner, lengths)
+    return lengths
+
+
+def stored_count(owner: Owner) -> int:
+    found = value(owner, "SELECT count(*) FROM financial_screener.technical_indicators")
+    assert isinstance(found, int)
+    return found
+
+
+def claimed_count(owner: Owner) -> object:
+    return value(
+        owner,
+        "SELECT count(*) FROM financial_screener.plan_items"
+        " WHERE state = 'planned' AND worker_id IS NOT NULL",
+    )
+
+
+def assert_all_done_once(owner: Owner, execution_id: str, lengths: dict[str, int]) -> None:
+    assert set(items(owner, execution_id).values()) == {("succeeded", None)}
+    assert details(owner, execution_id) == {
+        f"{code}.MC": ("success", None, 1, 0) for code in lengths
+    }
+    assert stored_count(owner) == len(lengths)
+    assert slice_of(owner, execution_id)[:3] == (True, True, True)
+
+
+def test_a_killed_worker_is_replaced_and_its_chunk_done_once(
+    owner: Owner, analyzer_url: str, many: dict[str, int]
+) -> None:
+    plan(owner, "run")
+    process = start(environment(analyzer_url, "run"))
+    until(lambda: stored_count(owner) == 100 and claimed_count(owner) == 30)
+    process.kill()
+    assert wait(process).code == -signal.SIGKILL
+    assert claimed_count(owner) == 30
+    assert analyze(analyzer_url, "run").code == 0
+    assert_all_done_once(owner, "run", many)
+
+
+def test_a_worker_that_is_asked_to_end_gives_back_its_claims(
+    owner: Owner, analyzer_url: str, many: dict[str, int]
+) -> None:
+    plan(owner, "run")
+    process = start(environment(analyzer_url, "run"))
+    until(lambda: claimed_count(owner) == 100)
+    process.send_signal(signal.SIGTERM)
+    ended = wait(process)
+    assert ended.code == 143
+    assert claimed_count(owner) == 0
+    assert value(owner, "SELECT ended_at IS NOT NULL FROM financial_screener.workers") is True
+    assert slice_of(owner, "run")[1] is False
+    assert analyze(analyzer_url, "run").code == 0
+    assert_all_done_once(owner, "run", many)
+
+
+def test_two_pods_at_once_share_the_items(
+    owner: Owner, analyzer_url: str, many: dict[str, int]
+) -> None:
+    plan(owner, "run")
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: analyze(analyzer_url, "run").code, range(2)))
+    assert both == [0, 0]
+    assert_all_done_once(owner, "run", many)
+
+
+def test_an_asset_that_is_being_written_is_computed_when_its_writer_is_done(
+    owner: Owner, analyzer_url: str
+) -> None:
+    bars = walk(0, 61)
+    add_assets_with_bars(owner, {"BBVA": 30})
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", bars[:60])
+    plan(owner, "run")
+    with psycopg.connect(owner.info.dsn, password=owner.info.password) as writer:
+        add_bars(writer, "SAN.MC", bars[60:])
+        process = start(environment(analyzer_url, "run"))
+        until(lambda: items(owner, "run")["BBVA.MC"] == ("succeeded", None))
+        assert items(owner, "run")["SAN.MC"] == ("planned", None)
+        writer.commit()
+    assert wait(process).code == 0
+    assert rows_of(owner, "SAN.MC")[0]["calculation_date"] == bars[60].date
+
+
+def test_a_worker_that_lost_its_lock_stops(
+    owner: Owner, analyzer_url: str, many: dict[str, int], administrator: Owner
+) -> None:
+    plan(owner, "run")
+    process = start(environment(analyzer_url, "run"))
+    until(lambda: claimed_count(owner) == 100)
+    administrator.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'screener-analyze lock' AND datname = %s",
+        (owner.info.dbname,),
+    )
+    ended = wait(process)
+    assert ended.code == 21
+    assert stored_count(owner) <= 100
+    assert analyze(analyzer_url, "run").code == 0
+    assert_all_done_once(owner, "run", many)
+
+
+# --- settings, rights, words ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["DATABASE_URL", "EXECUTION_ID"])
+def test_a_missing_setting_is_named(analyzer_url: str, missing: str) -> None:
+    variables = environment(analyzer_url, "run")
+    del variables[missing]
+    ended = wait(start(variables))
+    assert ended.code == 2
+    assert missing in str(ended.lines[-1]["message"])
+
+
+def test_a_wrong_log_format_is_named(analyzer_url: str) -> None:
+    ended = wait(start(environment(analyzer_url, "run", LOG_FORMAT="xml")))
+    assert ended.code == 2
+    assert "LOG_FORMAT must be one of json, text" in ended.log
+
+
+def test_arguments_are_refused(analyzer_url: str) -> None:
+    ended = wait(start(environment(analyzer_url, "run"), "--all"))
+    assert ended.code == 2
+    assert "takes no arguments" in str(ended.lines[-1]["message"])
+
+
+def test_an_unknown_run_is_refused(owner: Owner, analyzer_url: str) -> None:
+    ended = analyze(analyzer_url, "nobody")
+    assert ended.code == 2
+    assert "EXECUTION_ID" in str(ended.lines[-1]["message"])
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("postgresql://somebody:hunter2@127.0.0.1:1/nowhere", 21),
+        ("postgresql://somebody:hunter2@127.0.0.1:one/nowhere", 21),
+        ("hunter2", 2),
+    ],
+    ids=["nobody answers", "a port that is none", "no connection string"],
+)
+def test_a_database_that_cannot_be_used_is_said_without_its_password(url: str, code: int) -> None:
+    ended = analyze(url, "run")
+    assert ended.code == code
+    assert "hunter2" not in ended.log
+
+
+def test_a_refused_password_is_said_without_it(analyzer_url: str) -> None:
+    wrong = analyzer_url.replace("analyzer_login:", "analyzer_login:wrong-")
+    ended = analyze(wrong, "run")
+    assert ended.code == 21
+    assert "refuses the user name or password" in str(ended.lines[-1]["message"])
+    assert "wrong-" not in ended.log
+
+
+def test_the_log_is_one_json_object_a_line(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {"SAN": 30})
+    plan(owner, "run")
+    ended = analyze(analyzer_url, "run")
+    assert [line["message"] for line in ended.lines] == [
+        "chunk stored", "1 stored rows, chosen at random, equal what their bars give",
+    ]  # fmt: skip
+    assert all({"time", "level", "message"} <= set(line) for line in ended.lines)
+    assert analyzer_url not in ended.log
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO financial_screener.stock_prices SELECT * FROM financial_screener.stock_prices",
+        "DELETE FROM financial_screener.technical_indicators",
+        "UPDATE financial_screener.api_daily_quota SET calls_used = 0",
+        "UPDATE financial_screener.process_executions SET status = 'success'",
+        "INSERT INTO financial_screener.plan_items (execution_id) VALUES ('x')",
+    ],
+    ids=["no bars", "no deleting", "no quota", "no executions", "no plans"],
+)
+def test_the_login_may_do_no_more_than_it_needs(analyzer_url: str, statement: str) -> None:
+    with (
+        psycopg.connect(analyzer_url) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(statement)
