@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code, message = _run(sys.argv[1:] if arguments is None else arguments, stop)
     if message:
         logger.error(message, extra={"exit_code": int(code)})
-        _last_words(message)
+        leave_last_words(message)
     return code
 
 
@@ -70,10 +70,10 @@ def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str
     return code, None
 
 
-def _last_words(message: str) -> None:
+def leave_last_words(message: str, path: str = TERMINATION_LOG) -> None:
     """Writes only into a file that is there: it is the kubelet's to make."""
     try:
-        descriptor = os.open(TERMINATION_LOG, os.O_WRONLY | os.O_TRUNC)
+        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
     except OSError:
         return  # no kubelet, or no right to write: the log has the message too
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
