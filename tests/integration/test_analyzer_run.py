@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import pytest
 from market import Asset, add_assets, open_execution
 from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
+from psycopg.sql import SQL, Identifier, Literal
 
 from screener_analyzer.compute import compute, differences
 from screener_analyzer.registry import COLUMNS
@@ -29,6 +32,20 @@ pytestmark = pytest.mark.integration
 Owner = Connection[TupleRow]
 
 FIRST_DAY = date(2022, 1, 3)
+
+
+@pytest.fixture
+def analyzer_url(owner: Owner) -> Iterator[str]:
+    """The connection string of a login that may what the analyzer may, and no more."""
+    login, password = f"analyzer_{secrets.token_hex(6)}", secrets.token_hex(16)
+    owner.execute(
+        SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE screener_analyzer").format(
+            Identifier(login), Literal(password)
+        )
+    )
+    at = owner.info
+    yield f"postgresql://{login}:{password}@{at.host}:{at.port}/{at.dbname}"
+    owner.execute(SQL("DROP ROLE {}").format(Identifier(login)))
 
 
 # --- what is there before a run ---------------------------------------------------------------
@@ -507,7 +524,7 @@ def test_bars_that_change_after_the_run_read_them_are_no_mismatch(
 @pytest.fixture
 def many(owner: Owner) -> dict[str, int]:
     """More assets than a chunk."""
-    lengths = {f"M{number}": 120 for number in range(130)}
+    lengths = {f"M{number}": 120 for number in range(190)}
     add_assets_with_bars(owner, lengths)
     return lengths
 
@@ -540,10 +557,10 @@ def test_a_killed_worker_is_replaced_and_its_chunk_done_once(
 ) -> None:
     plan(owner, "run")
     process = start(environment(analyzer_url, "run"))
-    until(lambda: stored_count(owner) == 100 and claimed_count(owner) == 30)
+    until(lambda: stored_count(owner) == 100 and claimed_count(owner) == 90)
     process.kill()
     assert wait(process).code == -signal.SIGKILL
-    assert claimed_count(owner) == 30
+    assert claimed_count(owner) == 90
     assert analyze(analyzer_url, "run").code == 0
     assert_all_done_once(owner, "run", many)
 
@@ -593,16 +610,16 @@ def test_an_asset_that_is_being_written_is_computed_when_its_writer_is_done(
 
 
 def test_a_worker_that_lost_its_lock_stops(
-    owner: Owner, analyzer_url: str, many: dict[str, int], administrator: Owner
+    owner: Owner, analyzer_url: str, many: dict[str, int]
 ) -> None:
     plan(owner, "run")
     process = start(environment(analyzer_url, "run"))
     until(lambda: claimed_count(owner) == 100)
-    administrator.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'screener-analyze lock' AND datname = %s",
-        (owner.info.dbname,),
-    )
+    with psycopg.connect(analyzer_url, autocommit=True) as same_login:
+        same_login.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'screener-analyze lock' AND datname = current_database()"
+        )
     ended = wait(process)
     assert ended.code == 21
     assert stored_count(owner) <= 100
@@ -656,11 +673,11 @@ def test_a_database_that_cannot_be_used_is_said_without_its_password(url: str, c
 
 
 def test_a_refused_password_is_said_without_it(analyzer_url: str) -> None:
-    wrong = analyzer_url.replace("analyzer_login:", "analyzer_login:wrong-")
+    wrong = re.sub(r":(\w+)@", ":wrong-password@", analyzer_url)
     ended = analyze(wrong, "run")
     assert ended.code == 21
     assert "refuses the user name or password" in str(ended.lines[-1]["message"])
-    assert "wrong-" not in ended.log
+    assert "wrong-password" not in ended.log
 
 
 def test_the_log_is_one_json_object_a_line(owner: Owner, analyzer_url: str) -> None:
