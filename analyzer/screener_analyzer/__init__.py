@@ -1,0 +1,5 @@
+"""The analyzer: reads stored bars, computes the indicators of each asset's last bar, stores them.
+
+`series`, `registry`, `kernels` and `compute` are values in, values out; `store` and `worker` reach
+Postgres; `run` is the loop; `__main__` is the program `screener-analyze`. It never fetches prices.
+"""
