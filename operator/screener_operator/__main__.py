@@ -10,6 +10,8 @@ import os
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable
 
 import kopf
 
@@ -26,9 +28,31 @@ from screener_sql.model import ExitCode
 
 logger = logging.getLogger(__name__)
 
+LONGEST_STOP_S = 25.0
+"""For a part to end once it was asked to; within the pod's grace period."""
 
-async def operate(settings: Settings) -> int:
-    """Runs until SIGTERM (returns 0) or until a part of it fails (returns 1). Raises BadSetting."""
+
+class Part(threading.Thread):
+    """A part of the operator that shall only end when asked to. `ended` is set whenever any part
+    ends.
+    """
+
+    def __init__(self, name: str, work: Callable[[], None], ended: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._ended = ended
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except BaseException:
+            logger.exception("%s failed", self.name, extra={"action": "part_failed"})
+        finally:
+            self._ended.set()
+
+
+def operate(settings: Settings) -> int:
+    """Runs until SIGTERM (returns 0) or until a part of it ends (returns 1). Raises BadSetting."""
     configuration = load_configuration()
     queue = WorkQueue()
     heartbeat = health.Heartbeat(settings.resync_seconds)
@@ -46,42 +70,47 @@ async def operate(settings: Settings) -> int:
         heartbeat,
         resync_seconds=settings.resync_seconds,
     )
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    endpoint = health.serve(heartbeat, settings.health_port)
-    watches = asyncio.create_task(
-        kopf.operator(
-            registry=make_registry(queue, heartbeat, configuration),
-            settings=watch_settings(),
-            standalone=True,
-            namespaces=[settings.namespace],
-            stop_flag=stopping,
-        ),
-        name="watches",
-    )
-    work = asyncio.create_task(asyncio.to_thread(worker.run), name="worker")
-    asked = asyncio.create_task(stopping.wait(), name="signal")
+    ended, asked, stop_watches = threading.Event(), threading.Event(), threading.Event()
+
+    def ask(number: int, _: object) -> None:
+        asked.set()
+        ended.set()
+
+    def watch() -> None:
+        asyncio.run(
+            kopf.operator(
+                registry=make_registry(queue, heartbeat, configuration),
+                settings=watch_settings(),
+                standalone=True,
+                namespaces=[settings.namespace],
+                stop_flag=stop_watches,
+            )
+        )
+
+    try:
+        endpoint = health.serve(heartbeat, settings.health_port)
+    except OSError as error:
+        raise BadSetting(f"HEALTH_PORT {settings.health_port}: {error.strerror}") from error
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        signal.signal(number, ask)
+    parts = (Part("watches", watch, ended), Part("worker", worker.run, ended))
+    for part in parts:
+        part.start()
     logger.info(
         "the operator has started in namespace %s, health on port %d",
         settings.namespace,
         endpoint.server_address[1],
         extra={"action": "started"},
     )
-    done, _ = await asyncio.wait({watches, work, asked}, return_when=asyncio.FIRST_COMPLETED)
-    ended_by_itself = [task for task in (watches, work) if task in done and asked not in done]
-    stopping.set()
+    ended.wait()
+    stop_watches.set()
     queue.stop()
-    results = await asyncio.gather(watches, work, asked, return_exceptions=True)
+    for part in parts:
+        part.join(LONGEST_STOP_S / len(parts))
     store.close()
     endpoint.shutdown()
-    for task, result in zip((watches, work), results, strict=False):
-        if isinstance(result, Exception):
-            logger.error("the %s failed", task.get_name(), exc_info=result)
-    if ended_by_itself:
-        names = ", ".join(task.get_name() for task in ended_by_itself)
-        logger.error("%s ended by itself; the operator ends", names, extra={"action": "died"})
+    if not asked.is_set():
+        logger.error("a part of the operator has ended; so all of it does")
         return ExitCode.UNEXPECTED
     logger.info("the operator has stopped", extra={"action": "stopped"})
     return ExitCode.DONE
@@ -91,7 +120,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment(os.environ)
         logs.configure(settings.log_format)
-        return asyncio.run(operate(settings))
+        return operate(settings)
     except BadSetting as error:
         print(f"screener-operator: {error}", file=sys.stderr)
         return ExitCode.BAD_SETTING

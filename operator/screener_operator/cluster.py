@@ -14,6 +14,7 @@ Never reads from a cache.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -49,6 +50,9 @@ POD_WAITS_FOR_GOOD = frozenset(
     }
 )
 """Reasons for which a container does not start until somebody does something."""
+
+POD_MAY_TAKE = timedelta(seconds=15)
+"""For a pod to be placed and to find what it needs, before anybody is told that it does not."""
 
 
 class ClusterUnreachable(Retryable):
@@ -268,7 +272,7 @@ def owned_by(body: Mapping[str, Any], uid: str) -> bool:
     )
 
 
-def job_facts(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> JobFacts:
+def job_facts(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]], now: datetime) -> JobFacts:
     """What is to be known of a Job. Only Complete and Failed end it; `pods`: of the whole run."""
     metadata, status = job["metadata"], job.get("status") or {}
     ended = {
@@ -294,7 +298,7 @@ def job_facts(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> JobF
         reason=condition.get("reason") if condition and state is JobState.FAILED else None,
         exit_code=exit_code if state is not JobState.ACTIVE else None,
         pod_message=message if state is JobState.FAILED else None,
-        pod_waiting=_waiting(own) if state is JobState.ACTIVE else None,
+        pod_waiting=_waiting(own, now) if state is JobState.ACTIVE else None,
     )
 
 
@@ -313,9 +317,12 @@ def _last_exit(pods: Sequence[Mapping[str, Any]]) -> tuple[int | None, str | Non
     return last.get("exitCode"), lines[-1] if lines else None
 
 
-def _waiting(pods: Sequence[Mapping[str, Any]]) -> str | None:
+def _waiting(pods: Sequence[Mapping[str, Any]], now: datetime) -> str | None:
     """Why a pod cannot start, in a sentence; None while it runs or may start by itself."""
     for pod in pods:
+        created_at = parse_time(pod["metadata"]["creationTimestamp"])
+        if created_at is None or now - created_at < POD_MAY_TAKE:
+            continue
         for container in pod.get("status", {}).get("containerStatuses", ()):
             waiting = container.get("state", {}).get("waiting") or {}
             if waiting.get("reason") in POD_WAITS_FOR_GOOD:

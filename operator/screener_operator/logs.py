@@ -41,3 +41,5 @@ def configure(log_format: str, stream: TextIO = sys.stderr) -> None:
     # A line for each watch event, and one for each activity of the framework.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # It warns that it handles no signals, which is as wanted: the entry point does.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)

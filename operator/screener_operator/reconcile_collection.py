@@ -22,6 +22,7 @@ from screener_operator.actions import (
     OpenExecution,
 )
 from screener_operator.facts import Execution, JobState, Observed, Slice
+from screener_operator.jobs import child_name
 from screener_operator.outcome import Outcome, judge
 from screener_operator.reasons import Reason
 from screener_operator.resources import CollectionRun, Run, blocking_run
@@ -255,7 +256,10 @@ def _views(run: CollectionRun, observed: Observed) -> list[SliceView]:
                 )
             )
             continue
-        view = view_slice(slices[group.name], observed.job(SliceKind.GROUP, group.name))
+        view = replace(
+            view_slice(slices[group.name], observed.job(SliceKind.GROUP, group.name)),
+            job_name=child_name(run.meta.name, group.name, "1"),
+        )
         if closed and view.state == "Waiting":
             view = SliceView(
                 group.name,

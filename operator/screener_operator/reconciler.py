@@ -240,7 +240,7 @@ class Reconciler:
             for job in every
             if job["metadata"]["labels"].get(LABEL_RUN_UID) == uid and owned_by(job, uid)
         ]
-        bare = {job["metadata"]["name"]: job_facts(job, []) for job in every}
+        bare = {job["metadata"]["name"]: job_facts(job, [], now) for job in every}
         # A pod tells why a Job failed, or why it does not get going.
         pods = (
             self._cluster.pods(uid)
@@ -260,7 +260,7 @@ class Reconciler:
             )
         return Observed(
             facts=facts,
-            jobs=tuple(job_facts(job, pods) for job in own),
+            jobs=tuple(job_facts(job, pods, now) for job in own),
             live_group_jobs=sum(
                 job["metadata"]["labels"].get(LABEL_KIND) == SliceKind.GROUP
                 and bare[job["metadata"]["name"]].state is JobState.ACTIVE

@@ -72,6 +72,8 @@ class SliceView:
     reason: str | None = None
     message: str | None = None
     slice: Slice | None = None
+    job_name: str | None = None
+    """What its Job was called, should it be gone."""
 
     @property
     def ended(self) -> bool:
@@ -347,15 +349,14 @@ def _status(
 
 def _group(view: SliceView) -> dict[str, Any]:
     group: dict[str, Any] = {"name": view.name, "state": view.state}
-    if view.job is not None or (view.slice is not None and view.slice.started_at is not None):
-        group["attempt"] = 1
+    started = view.slice.started_at if view.slice is not None else None
+    job_name = view.job_name if started is not None else None
     if view.job is not None:
-        group["job"] = view.job.name
-        started = view.job.created_at
+        started, job_name = view.job.created_at, view.job.name
         if view.job.exit_code is not None:
             group["exitCode"] = view.job.exit_code
-    else:
-        started = view.slice.started_at if view.slice is not None else None
+    if job_name is not None:
+        group |= {"attempt": 1, "job": job_name}
     if view.reason:
         group["reason"] = str(view.reason)
     if view.message:

@@ -7,14 +7,14 @@ WITH item AS (
     WHERE execution_id = %(execution_id)s::text AND (planned OR error_code IN ('dry_run', 'daily_limit', 'run_limit'))
 ), summed AS (
     SELECT item.group_name, item.exchange_id, item.operation, item.way,
-           min(fetch.date_from) FILTER (WHERE item.wanted) AS date_from,
-           max(fetch.date_to) FILTER (WHERE item.wanted) AS date_to,
+           min(request.date_from) FILTER (WHERE item.wanted) AS date_from,
+           max(request.date_to) FILTER (WHERE item.wanted) AS date_to,
            count(*) FILTER (WHERE item.wanted) AS assets,
-           count(fetch.id) FILTER (WHERE item.wanted) AS requests,
-           coalesce(sum(fetch.calls) FILTER (WHERE item.wanted), 0) AS calls,
+           count(request.id) FILTER (WHERE item.wanted) AS requests,
+           coalesce(sum(request.calls) FILTER (WHERE item.wanted), 0) AS calls,
            count(*) FILTER (WHERE item.deferred) AS deferred
     FROM item
-    LEFT JOIN financial_screener.plan_fetches AS fetch ON fetch.id = item.fetch_id
+    LEFT JOIN financial_screener.plan_fetches AS request ON request.id = item.fetch_id
     GROUP BY item.group_name, item.exchange_id, item.operation, item.way
 ), bulk AS (
     SELECT exchange_id, min(session) AS date_from, max(session) AS date_to, count(*) AS requests, sum(calls) AS calls
