@@ -69,7 +69,7 @@ class Ledger:
 
     def affords(self, now: datetime, calls: int, daily_limit: int) -> bool:
         """Whether the day, and what was bought beyond it, still covers the calls."""
-        return self.used(now.date()) + calls <= daily_limit + self.extra_limit
+        return self._beyond(now.date(), calls, daily_limit) <= self.extra_limit
 
     def count(self, now: datetime, endpoint: str, calls: int, daily_limit: int) -> None:
         """Counts one answered request.
@@ -77,13 +77,17 @@ class Ledger:
         Bought calls go only after the day's are spent, and do not come back.
         """
         today = now.date()
-        before = self.used(today)
+        beyond = self._beyond(today, calls, daily_limit)
+        self.extra_limit = max(0, self.extra_limit - beyond)
         use = self.counted.setdefault(today, {}).setdefault(endpoint, Use())
         use.requests += 1
         use.calls += calls
         self._last_active = today
-        over = max(0, before + calls - daily_limit) - max(0, before - daily_limit)
-        self.extra_limit = max(0, self.extra_limit - over)
+
+    def _beyond(self, day: date, calls: int, daily_limit: int) -> int:
+        """How many of the calls the day's limit does not cover."""
+        used = self.used(day)
+        return max(0, used + calls - daily_limit) - max(0, used - daily_limit)
 
     def refuse(self, now: datetime, endpoint: str, status: int) -> None:
         """Notes a request that was refused or failed, and cost nothing."""

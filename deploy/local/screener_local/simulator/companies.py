@@ -110,7 +110,7 @@ def rebuild(code: str, rows: list[dict[str, str]]) -> RealBars:
     close, adjusted = column("close"), column("adjusted")
     actions = [RealAction(ex_day, new=new, old=old) for ex_day, new, old in splits]
     actions += _dividends(day, close, adjusted, later)
-    prices = {name: np.round(column(name) * later, 2) for name in ("open", "high", "low", "close")}
+    prices = {name: np.round(column(name) * later, 3) for name in ("open", "high", "low", "close")}
     return RealBars(
         day=day,
         open=prices["open"],

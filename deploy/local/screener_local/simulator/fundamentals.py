@@ -15,7 +15,7 @@ from typing import Any, Final
 from screener_local.simulator.exchanges import Exchange
 from screener_local.simulator.noise import key_of
 from screener_local.simulator.render import keyed
-from screener_local.simulator.universe import Listing
+from screener_local.simulator.universe import STEADY, Listing
 
 SECTIONS: Final = (
     "General",
@@ -245,7 +245,8 @@ def payload(
     `close` is the last price in the listing's unit, if it has one.
     """
     draw = _Draw(seed, listing.ticker)
-    thin = draw.unit("thin") < 0.14 or listing.delisted
+    steady = listing.exchange == "US" and listing.code in STEADY
+    thin = listing.delisted or (draw.unit("thin") < 0.14 and not steady)
     if listing.type != "Common Stock":
         return _fund(listing, exchange, draw, today)
     out: dict[str, Any] = {"General": _general(listing, exchange, draw, today, thin=thin)}

@@ -21,7 +21,7 @@ from screener_local.simulator import noise
 from screener_local.simulator.companies import RealBars
 from screener_local.simulator.noise import Floats, Ints, Keys
 from screener_local.simulator.sessions import Sessions, to_day
-from screener_local.simulator.universe import COMPANIES, Listing
+from screener_local.simulator.universe import STEADY, Listing
 
 Bools = npt.NDArray[np.bool_]
 
@@ -61,9 +61,6 @@ _FORWARD_RATIOS: Final = 7
 #: reached.
 _GRAIN: Final = 2.0**36
 _NEVER: Final = 10**6
-
-#: Always liquid, listed since 2000: what demonstrations look at.
-_STEADY: Final = frozenset({*COMPANIES, "MSFT", "TSLA", "VTI", "SPY"})
 
 
 @dataclass(frozen=True)
@@ -470,7 +467,7 @@ def _traits(listings: list[Listing], seed: int, scope: str) -> _Traits:
     key = noise.keys_of(seed, scope, [listing.code for listing in listings])
     count = len(listings)
     steady = np.array(
-        [item.exchange == "US" and item.code in _STEADY for item in listings], dtype=np.bool_
+        [item.exchange == "US" and item.code in STEADY for item in listings], dtype=np.bool_
     )
     pence = np.array([item.currency == "GBX" for item in listings], dtype=np.bool_)
     delisted = np.array([item.delisted for item in listings], dtype=np.bool_)

@@ -44,6 +44,9 @@ _KNOWN_ISINS: Final[dict[str, str]] = {
     "TSLA": "US88160R1014",
     "VTI": "US9229087690",
 }
+#: Liquid, listed since 2000, with full fundamentals: what demonstrations look at.
+STEADY: Final = frozenset({*COMPANIES, "MSFT", "TSLA", "VTI", "SPY"})
+
 _NYSE_SIZE: Final = 2339
 _VALUE_LIKE: Final = ("NA", "TRUE", "NULL", "ON", "NO", "NAN", "INF")
 _LETTERS: Final = string.ascii_uppercase
@@ -204,13 +207,13 @@ def _made_up_codes(exchange: Exchange) -> dict[str, str]:
     out: dict[str, str] = {}
     if code == "US":
         _fill(out, _NYSE_SIZE, "NYSE", "NYSE", _us_code)
-        for name in (*COMPANIES, "MSFT", "TSLA", *_VALUE_LIKE):
+        for name in (*STEADY, *_VALUE_LIKE):
             out.pop(name, None)
         _fill(out, _NYSE_SIZE, "NYSE more", "NYSE", _us_code)
         out.update(dict.fromkeys((*COMPANIES, "MSFT", "TSLA", *_VALUE_LIKE), "NASDAQ"))
         out["AIR"] = "NYSE"
-        _fill(out, size, "NASDAQ", "NASDAQ", _us_code)
-        return out
+        _fill(out, size + 2, "NASDAQ", "NASDAQ", _us_code)
+        return dict([item for item in out.items() if item[0] not in ("VTI", "SPY")][:size])
     if code == "F":
         out.update(dict.fromkeys(("1E0", "1E2", "AIR", "NAN"), code))
         _fill(out, size, code, code, _german_code)

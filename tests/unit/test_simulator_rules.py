@@ -1,0 +1,300 @@
+"""What the vendor simulator charges, refuses, lists and writes, without a server."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from screener_local.simulator import costs, faults, fundamentals, plans
+from screener_local.simulator.accounting import BadAccount, Ledger
+from screener_local.simulator.clocks import BadClock, Clocks, parse_moment
+from screener_local.simulator.exchanges import EXCHANGES, find
+from screener_local.simulator.render import as_csv, as_json, fraction, keyed, number
+from screener_local.simulator.universe import Listing, listings
+
+NOW = datetime(2026, 11, 24, 12, 0, 30, tzinfo=UTC)
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "symbols", "calls"),
+    [
+        ("eod", 0, 1),
+        ("div", 0, 1),
+        ("splits", 0, 1),
+        ("exchange-symbol-list", 0, 1),
+        ("exchanges-list", 0, 1),
+        ("exchange-details", 0, 5),
+        ("fundamentals", 0, 10),
+        ("eod-bulk-last-day", 0, 100),
+        ("eod-bulk-last-day", 3, 103),
+        ("bulk-fundamentals", 0, 100),
+        ("bulk-fundamentals", 500, 600),
+        ("user", 0, 1),
+        ("internal-user", 0, 1),
+    ],
+)
+def test_an_answered_request_costs(endpoint: str, symbols: int, calls: int) -> None:
+    assert costs.cost(endpoint, symbols) == calls
+
+
+@pytest.mark.parametrize(
+    ("status", "calls"),
+    [(200, 10), (404, 1), (401, 0), (402, 0), (403, 0), (422, 0), (429, 0), (500, 0), (502, 0)],
+)
+def test_what_counts_depends_on_the_answer(status: int, calls: int) -> None:
+    assert costs.final_cost(status, 10) == calls
+
+
+@pytest.mark.parametrize(
+    ("plan", "endpoint", "subject", "body"),
+    [
+        ("all", "fundamentals", "SAN.MC", None),
+        ("all", "bulk-fundamentals", "US", plans.FORBIDDEN),
+        ("extended", "bulk-fundamentals", "US", None),
+        ("eod", "fundamentals", "SAN.MC", plans.FORBIDDEN),
+        ("eod", "exchange-details", "MC", plans.FORBIDDEN),
+        ("eod", "eod-bulk-last-day", "MC", None),
+        ("demo", "eod", "AAPL.US", None),
+        ("demo", "eod", "SAN.MC", plans.FORBIDDEN),
+        ("demo", "exchange-symbol-list", "US", plans.FORBIDDEN),
+        ("demo", "user", "", None),
+        ("free", "fundamentals", "AAPL.US", plans.ONLY_EOD_FOR_FREE),
+        ("free", "eod", "SAN.MC", None),
+    ],
+)
+def test_a_plan_includes(plan: str, endpoint: str, subject: str, body: str | None) -> None:
+    assert plans.refusal(plan, endpoint, subject) == body
+
+
+def test_the_counter_shows_the_last_active_day_until_the_first_counted_request() -> None:
+    ledger = Ledger()
+    ledger.count(NOW, "eod", 1, 100)
+    tomorrow = NOW + timedelta(days=1)
+    assert ledger.shown(tomorrow.date()) == (1, NOW.date())
+    ledger.count(tomorrow, "user", 1, 100)
+    assert ledger.shown(tomorrow.date()) == (1, tomorrow.date())
+
+
+def test_a_minute_is_a_clock_minute() -> None:
+    ledger = Ledger()
+    assert [ledger.enter_minute(NOW, 2) for _ in range(3)] == [1, 0, None]
+    assert ledger.minute_left(NOW, 2) == 0
+    assert ledger.enter_minute(NOW + timedelta(seconds=29), 2) is None
+    assert ledger.enter_minute(NOW + timedelta(seconds=30), 2) == 1
+
+
+def test_the_day_ends_exactly_at_the_limit() -> None:
+    ledger = Ledger()
+    ledger.count(NOW, "fundamentals", 10, 11)
+    assert ledger.affords(NOW, 1, 11)
+    assert not ledger.affords(NOW, 2, 11)
+    assert ledger.affords(NOW + timedelta(days=1), 11, 11)
+
+
+def test_bought_calls_go_after_the_days_and_do_not_come_back() -> None:
+    ledger = Ledger(extra_limit=5)
+    ledger.count(NOW, "fundamentals", 10, 8)
+    assert ledger.extra_limit == 3
+    assert ledger.used(NOW.date()) == 10
+
+
+def test_calls_of_another_client_are_kept_apart_and_cannot_undo_ours() -> None:
+    ledger = Ledger()
+    ledger.count(NOW, "eod", 7, 100)
+    ledger.set_used(NOW, 90)
+    assert ledger.usage()["2026-11-24"]["other"] == {"requests": 0, "calls": 83}
+    with pytest.raises(BadAccount, match="used"):
+        ledger.set_used(NOW, 6)
+
+
+def test_a_set_data_clock_stands_and_a_set_accounting_clock_runs() -> None:
+    moment = [NOW]
+    clocks = Clocks(lambda: moment[0])
+    clocks.set_data(NOW - timedelta(days=900))
+    clocks.set_accounting(NOW + timedelta(days=2))
+    moment[0] = NOW + timedelta(seconds=90)
+    assert clocks.data() == NOW - timedelta(days=900)
+    assert clocks.accounting() == NOW + timedelta(days=2, seconds=90)
+
+
+@pytest.mark.parametrize("text", ["2023-09-19T23:59:00", "yesterday", 5, ""])
+def test_a_clock_refuses_what_is_no_moment(text: object) -> None:
+    with pytest.raises(BadClock, match="data"):
+        parse_moment("data", text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(333.0, "333"), (342.46, "342.46"), (0.12345678, "0.1235"), (0.0, "0")]
+)
+def test_numbers_have_four_decimals_and_no_trailing_zeros(value: float, text: str) -> None:
+    assert json.dumps(number(value)) == text
+
+
+def test_json_is_the_vendors() -> None:
+    assert as_json({"split": fraction(4, 1)}) == b'{"split":"4.000000\\/1.000000"}'
+    assert keyed([]) == []
+    assert keyed(["a", "b"]) == {"0": "a", "1": "b"}
+
+
+def test_csv_is_the_vendors() -> None:
+    rows = [("2000-06-21", "2.000000/1.000000")]
+    text = as_csv(("Date", "Stock Splits"), rows, count_last=True)
+    assert text == b'Date,"Stock Splits"\n2000-06-21,2.000000/1.000000\n49'
+    assert as_csv(("Code",), [("A",)], blank_first=True) == b"\nCode\nA\n"
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({"status": 99}, "status"),
+        ({"endpoint": "nope"}, "endpoint"),
+        ({"count": 0}, "count"),
+        ({"latency_s": "x"}, "latency_s"),
+        ({"what": 1}, "what"),
+    ],
+)
+def test_an_outage_that_cannot_be_names_its_field(document: Any, field: str) -> None:
+    with pytest.raises(faults.BadOutage, match=field):
+        faults.parse(document)
+
+
+def test_an_outage_is_used_up() -> None:
+    outages = faults.parse({"status": 502, "symbol": "A.US", "count": 1})
+    assert faults.take(outages, "eod", "B.US") is None
+    assert faults.take(outages, "eod", "A.US") is not None
+    assert faults.take(outages, "eod", "A.US") is None
+
+
+# -- the universe ------------------------------------------------------------
+
+
+def common(rows: list[Listing]) -> list[Listing]:
+    return [row for row in rows if row.type == "Common Stock" and not row.delisted]
+
+
+MADE_UP = {code: listings(exchange, None) for code, exchange in EXCHANGES.items()}
+
+
+def test_made_up_exchanges_have_the_size_of_the_real_ones() -> None:
+    sizes = {code: len(common(rows)) for code, rows in MADE_UP.items()}
+    assert sizes["MC"] == 239
+    assert sizes["SW"] == 218
+    assert (
+        sum(sizes[code] for code in ["US", "LSE", "F", "XETRA", "PA", "AS", "BR", "LS", "MC", "SW"])
+        == 21_817
+    )
+
+
+def test_made_up_codes_are_as_awkward_as_real_ones() -> None:
+    codes = {code: {row.code for row in rows} for code, rows in MADE_UP.items()}
+    assert {"NA", "TRUE", "NULL", "ON"} <= codes["US"]
+    assert "1E0" in codes["F"]
+    assert sum(code[0].isdigit() for code in codes["F"]) > 3000
+    assert any("-" in code for code in codes["MC"])
+    assert len(codes["F"] & codes["XETRA"]) > 500
+    assert sum("AIR" in codes[code] for code in ("US", "F", "XETRA", "PA", "MC")) == 5
+
+
+def test_companies_and_the_demonstration_tickers_are_listed() -> None:
+    us = {row.code: row for row in MADE_UP["US"]}
+    assert {"AAPL", "AMZN", "GOOG", "META", "NFLX", "NVDA", "MSFT", "TSLA"} <= set(us)
+    assert us["VTI"].type == "ETF"
+    assert us["AAPL"].venue == "NASDAQ"
+    assert us["AAPL"].isin == "US0378331005"
+
+
+def test_lists_have_other_types_delisted_ones_and_missing_isins() -> None:
+    rows = MADE_UP["LSE"]
+    assert {row.type for row in rows} == {"Common Stock", "ETF", "Preferred Stock", "FUND"}
+    assert any(row.delisted and row.code.endswith("_old") for row in rows)
+    share = sum(row.isin is None for row in rows) / len(rows)
+    assert 0.25 < share < 0.42
+    assert {"GBX", "GBP", "USD", "EUR"} <= {row.currency for row in rows}
+
+
+def test_isins_have_their_check_digit() -> None:
+    for isin in [row.isin for row in MADE_UP["US"] if row.isin]:
+        digits = "".join(str(int(char, 36)) for char in isin)
+        doubled = [int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(digits))]
+        assert sum(value // 10 + value % 10 for value in doubled) % 10 == 0, isin
+
+
+def test_new_york_venues_are_part_of_us() -> None:
+    found = find("NASDAQ")
+    assert found is not None
+    assert found[0].code == "US"
+    assert found[1] == "NASDAQ"
+    assert find("NOWHERE") is None
+
+
+@pytest.mark.skipif(not (SHARED / "tickers").is_dir(), reason="no shared data")
+def test_real_code_lists_are_used_where_they_are() -> None:
+    real = {code: common(listings(EXCHANGES[code], SHARED / "tickers")) for code in EXCHANGES}
+    assert (
+        sum(
+            len(real[code])
+            for code in ["US", "LSE", "F", "XETRA", "PA", "AS", "BR", "LS", "MC", "SW"]
+        )
+        == 21_817
+    )
+    assert sum(len(real[code]) for code in ("PA", "AS", "BR", "LS")) == 890
+    assert len(real["PA"]) > len(real["AS"]) > len(real["LS"])
+
+
+# -- fundamentals ------------------------------------------------------------
+
+TODAY = date(2023, 9, 19)
+
+
+def payload_of(code: str) -> dict[str, Any]:
+    row = next(row for row in MADE_UP["US"] if row.code == code)
+    return fundamentals.payload(row, EXCHANGES["US"], 1, TODAY, 40.0)
+
+
+def test_a_payload_has_every_section_and_agrees_with_the_list() -> None:
+    full = payload_of("NVDA")
+    assert tuple(full) == fundamentals.SECTIONS
+    assert full["General"]["Code"] == "NVDA"
+    assert full["General"]["ISIN"] == "US67066G1040"
+    assert full["General"]["Exchange"] == "NASDAQ"
+    assert 20_000 < len(as_json(full)) < 80_000
+
+
+def test_statements_are_texts_and_balance() -> None:
+    sheets = payload_of("NVDA")["Financials"]["Balance_Sheet"]["quarterly"]
+    newest = sheets["2023-06-30"]
+    assert isinstance(newest["totalAssets"], str)
+    total = float(newest["totalLiab"]) + float(newest["totalStockholderEquity"])
+    assert float(newest["totalAssets"]) == total
+    assert newest["warrants"] is None
+
+
+def test_some_payloads_are_nearly_empty() -> None:
+    thin = [
+        fundamentals.payload(row, EXCHANGES["US"], 1, TODAY, None)
+        for row in common(MADE_UP["US"])[:200]
+    ]
+    thin = [full for full in thin if full["Holders"] == []]
+    assert 10 <= len(thin) <= 60
+    assert thin[0]["General"]["IPODate"] == "0000-00-00"
+    assert thin[0]["Financials"]["Balance_Sheet"]["quarterly"] == []
+    assert thin[0]["Highlights"]["EBITDA"] == "NA"
+
+
+def test_a_filter_takes_the_wrapper_off() -> None:
+    full = payload_of("NVDA")
+    assert fundamentals.filtered(full, "General::Code") == "NVDA"
+    assert fundamentals.filtered(full, "General") == full["General"]
+    assert set(fundamentals.filtered(full, "General,Highlights")) == {"General", "Highlights"}
+    assert fundamentals.filtered(full, "General::Nothing") == "NA"
+
+
+def test_quarters_are_reported_after_45_days() -> None:
+    assert fundamentals.quarter_ends(date(2023, 8, 13), 2) == [
+        date(2023, 3, 31),
+        date(2022, 12, 31),
+    ]
+    assert fundamentals.quarter_ends(date(2023, 8, 20), 1) == [date(2023, 6, 30)]
