@@ -1,7 +1,8 @@
-"""Adapter: programs that run on after the command that started them, found again by a record on disk.
+"""Adapter: programs that run on after the command that started them, found again by a record on
+disk.
 
-A record names a process by its id, the boot and its start time, so that a process id used again is never taken
-for ours. Nothing else is ever signalled.
+A record names a process by its id, the boot and its start time, so that a process id used again is
+never taken for ours. Nothing else is ever signalled.
 """
 
 import json
@@ -113,7 +114,8 @@ class BackgroundProcess:
         cwd: Path | None = None,
         user: User | None = None,
     ) -> None:
-        """Starts it in a session of its own, without the terminal. Raises PartFailed if it cannot be started."""
+        """Starts it in a session of its own, without the terminal. Raises PartFailed if it cannot
+        be started."""
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._record.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.log.exists() and self.log.stat().st_size > KEPT_LOG_BYTES:
@@ -142,7 +144,8 @@ class BackgroundProcess:
         temporary.replace(self._record)
 
     def wait_ready(self, ready: Callable[[], bool], timeout_s: float, hint: str = "") -> None:
-        """Returns when `ready()` is true. Raises PartFailed when the process dies or the time is over."""
+        """Returns when `ready()` is true. Raises PartFailed when the process dies or the time is
+        over."""
         deadline = time.monotonic() + timeout_s
         pause = 0.02
         while not ready():
@@ -154,12 +157,11 @@ class BackgroundProcess:
             pause = min(pause * 1.5, 0.25)
 
     def failed(self, what: str, hint: str = "") -> PartFailed:
-        return PartFailed(
-            self.part, what, log_tail=tail(self.log), hint=hint or f"read {self.log}"
-        )
+        return PartFailed(self.part, what, log_tail=tail(self.log), hint=hint or f"read {self.log}")
 
     def stop(self, grace_s: float = 10, number: int = signal.SIGTERM) -> None:
-        """Asks it to end, and kills it when the grace is over. Does nothing if it is not running."""
+        """Asks it to end, and kills it when the grace is over. Does nothing if it is not
+        running."""
         identity = self.identity()
         if identity is not None and identity.signal(number) and not self._gone(identity, grace_s):
             identity.signal(signal.SIGKILL)
@@ -185,7 +187,8 @@ class BackgroundProcess:
 
 
 def bare_environment(*, path: str = "/usr/local/bin:/usr/bin:/bin") -> dict[str, str]:
-    """What a part gets: nothing of the caller's but its home, so that no secret of theirs wanders."""
+    """What a part gets: nothing of the caller's but its home, so that no secret of theirs
+    wanders."""
     environment = {"PATH": path, "LANG": "C.UTF-8", "TZ": "UTC"}
     if home := os.environ.get("HOME"):
         environment["HOME"] = home

@@ -1,6 +1,7 @@
 """Throw-away certificate authorities, certificates and kubeconfigs of a local control plane.
 
-The keys are worth what the local system is worth: they are kept in its state folder, readable by its user only.
+The keys are worth what the local system is worth: they are kept in its state folder, readable by
+its user only.
 """
 
 import base64
@@ -56,7 +57,8 @@ class Authority:
         self._key = loaded
 
     def issue(self, name: str, common_name: str, *, organization: str = "") -> Pair:
-        """A certificate for client and server use at 127.0.0.1, in `<folder>/<name>.crt` and `.key`."""
+        """A certificate for client and server use at 127.0.0.1, in `<folder>/<name>.crt` and
+        `.key`."""
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         if pair.exists():
             return pair
@@ -107,7 +109,8 @@ def signing_key(path: Path) -> Path:
 def kubeconfig(
     path: Path, *, server: str, authority: Path, client: Pair, namespace: str, name: str
 ) -> Path:
-    """Writes a kubeconfig that holds everything it needs; `name` names its cluster, user and context."""
+    """Writes a kubeconfig that holds everything it needs; `name` names its cluster, user and
+    context."""
 
     def encoded(file: Path) -> str:
         return base64.b64encode(file.read_bytes()).decode()

@@ -1,12 +1,13 @@
 """Adapter: a Kubernetes control plane of upstream's own programs, on 127.0.0.1, without root.
 
-etcd, kube-apiserver, kube-controller-manager and kube-scheduler, with certificates of throw-away authorities. It has no node and no
-product in it: see `processnode` and `install`.
+etcd, kube-apiserver, kube-controller-manager and kube-scheduler, with certificates of throw-away
+authorities. It has no node and no product in it: see `processnode` and `install`.
 """
 
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,10 +22,14 @@ READY_TIMEOUT_S = 90
 
 
 class ControlPlane:
-    """The control plane kept in `state`. `kubeconfig` is its administrator's, `node_kubeconfig` the node's."""
+    """The control plane kept in `state`. `kubeconfig` is its administrator's, `node_kubeconfig` the
+    node's."""
 
-    def __init__(self, state: Path, tools: KubernetesTools, *, node_name: str = "local") -> None:
-        self.tools = tools
+    def __init__(
+        self, state: Path, tools: Callable[[], KubernetesTools], *, node_name: str = "local"
+    ) -> None:
+        self._find_tools = tools
+        self._tools: KubernetesTools | None = None
         self.node_name = node_name
         self.kubeconfig = state / "kubeconfig"
         self.node_kubeconfig = state / "certificates/node.kubeconfig"
@@ -35,6 +40,13 @@ class ControlPlane:
         self._apiserver = BackgroundProcess("kube-apiserver", state)
         self._controllers = BackgroundProcess("kube-controller-manager", state)
         self._scheduler = BackgroundProcess("kube-scheduler", state)
+
+    @property
+    def tools(self) -> KubernetesTools:
+        """Found, or built, when they are first needed: stopping needs none."""
+        if self._tools is None:
+            self._tools = self._find_tools()
+        return self._tools
 
     @property
     def server(self) -> str:
@@ -81,7 +93,8 @@ class ControlPlane:
             return False
 
     def stop(self) -> None:
-        """Stops what runs. Clients should have gone before: the API server waits for their watches."""
+        """Stops what runs. Clients should have gone before: the API server waits for their
+        watches."""
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda part: part.stop(5), (self._controllers, self._scheduler)))
         self._apiserver.stop(10)

@@ -12,7 +12,8 @@ class LocalError(Exception):
 class PartFailed(LocalError):
     """A part of the local system did not start, or died.
 
-    `part` names it, `log_tail` holds its last log lines (oldest first, may be empty), `hint` what to try.
+    `part` names it, `log_tail` holds its last log lines (oldest first, may be empty), `hint` what
+    to try.
     """
 
     def __init__(self, part: str, what: str, *, log_tail: str = "", hint: str = "") -> None:

