@@ -66,7 +66,11 @@ async def _serve(config: Config, state_file: Path | None) -> None:
         part = state_file.with_name(f"{state_file.name}.{os.getpid()}.part")
         part.write_text(json.dumps({"port": running.port, "pid": os.getpid()}) + "\n")
         part.replace(state_file)
-    print(f"vendor simulator answers at {running.url} (pid {os.getpid()})", flush=True)
+    codes = "made-up codes" if config.tickers is None else "real code lists"
+    bars = "made-up bars" if config.companies is None else "real bars of six companies"
+    print(
+        f"vendor simulator answers at {running.url}, pid {os.getpid()}: {codes}, {bars}", flush=True
+    )
     try:
         await asyncio.Event().wait()
     finally:

