@@ -1,0 +1,232 @@
+"""Adapter: Postgres: what a preflight reads, and stores of the vendor's account and lists.
+
+Each answer is stored in one transaction with its detail row and what it cost.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, time
+from typing import Any
+
+from screener_collector import parse
+from screener_collector.calendars import Session
+from screener_collector.store import Cursor, Database, insert_details, jsonb, record_spending, run
+from screener_collector.vendor import Reply
+from screener_collector.work import Spending
+
+COMMON_STOCK = "Common Stock"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownExchange:
+    """A row of `exchanges`."""
+
+    id: int
+    code: str
+    calendar: str | None
+    time_zone: str | None
+    close_override: time | None
+    list_is_fresh: bool
+    details_are_fresh: bool
+    has_assets: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseBefore:
+    """What a lease of the day had spent before the vendor's counter was read."""
+
+    spent: int
+    may_spend: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A reading of the vendor's counter, and what the ledger was before it."""
+
+    day: date
+    account: parse.Account
+    daily_limit: int
+    requests_per_minute: int | None
+    before: Mapping[int, LeaseBefore]
+
+
+class Listing:
+    """What the preflight of one execution reads and writes."""
+
+    def __init__(self, database: Database, worker_id: int, execution_id: str) -> None:
+        self._database = database
+        self._worker_id = worker_id
+        self._execution_id = execution_id
+
+    def transaction(self) -> AbstractAsyncContextManager[Cursor]:
+        """A transaction of the preflight's connection."""
+        return self._database.transaction()
+
+    async def spec(self) -> Mapping[str, Any]:
+        """The run's spec. Raises LookupError for an execution that is not open."""
+        async with self.transaction() as cursor:
+            rows = await run(cursor, "run_spec", {"execution_id": self._execution_id})
+        if not rows or not rows[0]["spec"]:
+            raise LookupError(f"execution {self._execution_id} is not open, or has no spec")
+        spec: Mapping[str, Any] = rows[0]["spec"]
+        return spec
+
+    async def exchanges(self, codes: Sequence[str]) -> list[KnownExchange]:
+        """Those of `codes` that the database knows."""
+        async with self.transaction() as cursor:
+            rows = await run(cursor, "exchanges", {"codes": list(codes)})
+        return [KnownExchange(**row) for row in rows]
+
+    async def leases_of_today(self) -> dict[int, LeaseBefore]:
+        """The day's leases as they are now; to be read before the vendor's counter is."""
+        async with self.transaction() as cursor:
+            rows = await run(cursor, "leases_of_today", {})
+        return {row["id"]: LeaseBefore(row["calls_spent"], row["may_spend"]) for row in rows}
+
+    @asynccontextmanager
+    async def answered(
+        self, operation: str, reply: Reply, spending: Spending
+    ) -> AsyncIterator[Cursor]:
+        """A transaction that stores an answer; adds its detail row and what it cost."""
+        async with self.transaction() as cursor:
+            yield cursor
+            await record_request(cursor, self._execution_id, operation, reply)
+            await record_spending(cursor, self._execution_id, spending)
+
+    async def reconcile(self, cursor: Cursor, reading: Reading, calls: int) -> None:
+        """Sets the day's ledger by the vendor's counter; `calls`: what the reading itself cost."""
+        await run(
+            cursor,
+            "set_account",
+            {
+                "daily_limit": reading.account.daily_limit,
+                "requests_per_minute": reading.requests_per_minute,
+            },
+        )
+        await run(cursor, "lock_day", {"day": reading.day})
+        await run(
+            cursor,
+            "reconcile_day",
+            {
+                "day": reading.day,
+                "worker_id": self._worker_id,
+                "own_calls": calls,
+                "vendor_used": reading.account.calls_used_on(reading.day),
+                "calls_limit": min(reading.account.daily_limit, reading.daily_limit),
+                "before": jsonb(
+                    {
+                        str(lease_id): [lease.spent, lease.may_spend]
+                        for lease_id, lease in reading.before.items()
+                    }
+                ),
+            },
+        )
+        await run(cursor, "forget_minutes", {})
+
+
+async def record_request(cursor: Cursor, execution_id: str, operation: str, reply: Reply) -> None:
+    """The detail row of a request of the preflight."""
+    failed = reply.judged is None or reply.judged.data is None
+    message = reply.judged.message if reply.judged else reply.message
+    await insert_details(
+        cursor,
+        execution_id,
+        [
+            {
+                "operation": operation,
+                "state": "failed" if failed else "succeeded",
+                "calls": reply.calls,
+                "error_code": (reply.judged.meaning if reply.judged else reply.error_code)
+                if failed
+                else None,
+                "message": message if failed else None,
+                "started_at": reply.started_at,
+                "ended_at": reply.ended_at,
+            }
+        ],
+    )
+
+
+async def add_exchange(
+    cursor: Cursor, listed: parse.ListedExchange, calendar: tuple[str, str] | None
+) -> None:
+    """An exchange that the vendor lists; `calendar`: its name in the library and time zone."""
+    await run(
+        cursor,
+        "insert_exchange",
+        {
+            "code": listed.code,
+            "name": listed.name,
+            "mic": listed.mics[0] if listed.mics else None,
+            "calendar": calendar[0] if calendar else None,
+            "time_zone": calendar[1] if calendar else None,
+            "currency": listed.currency,
+            "country": listed.country,
+        },
+    )
+
+
+async def unlisted(cursor: Cursor, exchange_id: int, codes: Sequence[str]) -> tuple[int, int]:
+    """How many assets of the exchange count as listed, and how many of them `codes` lacks."""
+    rows = await run(cursor, "count_unlisted", {"exchange_id": exchange_id, "codes": list(codes)})
+    return rows[0]["listed"], rows[0]["missing"]
+
+
+async def store_list(
+    cursor: Cursor, exchange_id: int, listings: Sequence[parse.Listing], symbols: Sequence[str]
+) -> int:
+    """Stores a symbol list: common stocks, symbols that are named, assets already known.
+
+    Assets that it lacks are unlisted. Returns how many of its listings are assets.
+    """
+    known = {row["code"] for row in await run(cursor, "known_codes", {"exchange_id": exchange_id})}
+    wanted = known | set(symbols)
+    kept = [row for row in listings if row.type == COMMON_STOCK or row.code in wanted]
+    await run(
+        cursor,
+        "upsert_assets",
+        {"exchange_id": exchange_id, "listings": jsonb([asdict(row) for row in kept])},
+    )
+    codes = [row.code for row in listings]
+    await run(cursor, "unlist_assets", {"exchange_id": exchange_id, "codes": codes})
+    await run(cursor, "set_listed", {"exchange_id": exchange_id})
+    await run(cursor, "insert_states", {"exchange_id": exchange_id})
+    return len(kept)
+
+
+async def add_symbols(cursor: Cursor, exchange_id: int, symbols: Sequence[str]) -> None:
+    """Assets for symbols that a spec names and no list has, so that they too end in a state."""
+    known = {row["code"] for row in await run(cursor, "known_codes", {"exchange_id": exchange_id})}
+    missing = [symbol for symbol in symbols if symbol not in known]
+    if missing:
+        await run(
+            cursor,
+            "upsert_assets",
+            {"exchange_id": exchange_id, "listings": jsonb([{"code": code} for code in missing])},
+        )
+    await run(cursor, "insert_states", {"exchange_id": exchange_id})
+
+
+async def set_details(cursor: Cursor, exchange_id: int, details: Mapping[str, Any]) -> None:
+    """The vendor's details of an exchange."""
+    await run(
+        cursor,
+        "set_exchange_details",
+        {"exchange_id": exchange_id, "details": jsonb(details)},
+    )
+
+
+async def covered(cursor: Cursor, exchange_id: int) -> tuple[date | None, date | None]:
+    """The first and last session that the exchange has rows for."""
+    rows = await run(cursor, "sessions_covered", {"exchange_id": exchange_id})
+    return rows[0]["first"], rows[0]["last"]
+
+
+async def store_sessions(cursor: Cursor, exchange_id: int, sessions: Sequence[Session]) -> None:
+    """Trading days of an exchange."""
+    await run(
+        cursor,
+        "upsert_sessions",
+        {"exchange_id": exchange_id, "sessions": jsonb([asdict(day) for day in sessions])},
+    )

@@ -1,0 +1,58 @@
+"""Adapter: log lines on standard error, one JSON object or one text line each, without secrets.
+
+Secrets are kept out where they are used; here a line that holds one all the same is mended, whatever
+library wrote it.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+_OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime"}
+
+
+class Formatter(logging.Formatter):
+    """`as_json`: objects with time, level, logger, message and the record's extra fields."""
+
+    def __init__(self, *, as_json: bool, secrets: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._as_json = as_json
+        self._secrets = tuple(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        entry = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        } | {key: value for key, value in vars(record).items() if key not in _OWN}
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        if self._as_json:
+            line = json.dumps(entry, default=str, ensure_ascii=False)
+        else:
+            line = f"{entry['time']} {entry['level']:7} {entry['message']}"
+            if record.exc_info:
+                line += "\n" + entry["exception"]
+        return self.without_secrets(line)
+
+    def without_secrets(self, text: str) -> str:
+        """The text with each secret in it blotted out."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def start_logging(log_format: str, secrets: Sequence[str] = ()) -> Formatter:
+    """Logs to standard error from now on, in the format `json` or `text`."""
+    formatter = Formatter(as_json=log_format == "json", secrets=secrets)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    return formatter

@@ -1,0 +1,315 @@
+"""The preflight of a run: is the token good, what is used of the day, what is listed where.
+
+Everything is stored answer by answer, so a preflight that is started again goes on where it was.
+What the vendor's plan does not include is noted, and another way is taken where there is one.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+
+from screener_collector import endpoints, listing, parse
+from screener_collector.answers import Meaning
+from screener_collector.calendars import known_calendar, sessions
+from screener_collector.endpoints import Endpoint
+from screener_collector.ledger import Ledger
+from screener_collector.listing import KnownExchange, Listing, Reading
+from screener_collector.spec import Wanted, calendar_span, covers, is_believable, read_spec
+from screener_collector.store import Store
+from screener_collector.vendor import Reply, Vendor
+from screener_sql.errors import Retryable
+from screener_sql.model import ErrorCode, ExitCode, SliceReason
+
+logger = logging.getLogger(__name__)
+
+
+class Stop(Exception):
+    """The preflight ends here; the sentence is for the run's message."""
+
+    def __init__(self, reason: SliceReason | None, code: ExitCode, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.code = code
+        self.sentence = sentence
+
+
+OPERATIONS = {
+    "user": "preflight_user",
+    "exchanges-list": "preflight_exchanges_list",
+    "exchange-symbol-list": "preflight_symbols",
+    "exchange-details": "preflight_details",
+}
+"""The operation of a request's detail row, by endpoint."""
+
+
+@dataclass(slots=True)
+class Preflight:
+    """One preflight, wired by the entry point."""
+
+    store: Store
+    listing: Listing
+    ledger: Ledger
+    vendor: Vendor
+    daily_limit: int
+    details_refused: bool = False
+
+    async def run(self) -> ExitCode:
+        """Runs to the end of the slice; returns the exit code, which says how it ended."""
+        wanted = read_spec(await self.listing.spec(), self.ledger.now().date())
+        # What costs no call comes first: it is there even when no call is left.
+        known = await self.listing.exchanges(wanted.exchanges)
+        await self._fill_sessions(known, wanted)
+        try:
+            await self._read_account()
+            if len(known) < len(wanted.exchanges):
+                known = await self._know_exchanges(wanted, known)
+                await self._fill_sessions(known, wanted)
+            for exchange in known:
+                await self._list_symbols(exchange, wanted)
+            for exchange in known:
+                await self._read_details(exchange)
+        except Stop as stop:
+            logger.warning(
+                "%s", stop.sentence, extra={"action": "preflight_stopped", "reason": stop.reason}
+            )
+            if stop.code is ExitCode.DONE:
+                for exchange in known:
+                    await self._add_symbols(exchange, wanted)
+            if stop.reason is None:
+                await self.store.note(stop.sentence)
+                await self.store.finish_slice()
+            else:
+                await self.store.stop_slice(stop.reason, stop.sentence, ended=True)
+            return stop.code
+        await self.store.finish_slice()
+        logger.info("preflight done", extra={"action": "preflight_done"})
+        return ExitCode.DONE
+
+    async def _ask(self, endpoint: Endpoint) -> Reply:
+        """Asks; stops where nothing more can be asked. Its caller stores what was answered."""
+        reply = await self.vendor.ask(endpoint)
+        if reply.refused is not None:
+            raise await self._out_of_calls(endpoint, reply)
+        meaning = reply.judged.meaning if reply.judged else None
+        if meaning is Meaning.DAY_SPENT:
+            await self._record(endpoint, reply)
+            await self.store.mark_spent(self.ledger.now().date())
+            raise _daily_limit()
+        if meaning is Meaning.TOKEN_REFUSED:
+            await self._record(endpoint, reply)
+            raise Stop(
+                SliceReason.TOKEN_REFUSED,
+                ExitCode.TOKEN_REFUSED,
+                "the vendor refuses the token (401): check the Secret data-api-secrets",
+            )
+        return reply
+
+    async def _out_of_calls(self, endpoint: Endpoint, reply: Reply) -> Stop:
+        if reply.calls:
+            await self._record(endpoint, reply)
+        if reply.refused is ErrorCode.DAILY_LIMIT:
+            return _daily_limit()
+        # The plan will say of each item that the run's own limit does not reach for it.
+        return Stop(
+            None, ExitCode.DONE, "spec.quota.maxCalls does not reach for the whole preflight."
+        )
+
+    async def _record(self, endpoint: Endpoint, reply: Reply) -> None:
+        spending = self.ledger.spending()
+        async with self.listing.answered(OPERATIONS[endpoint.name], reply, spending):
+            pass
+        self.ledger.recorded(spending)
+
+    async def _read_account(self) -> None:
+        before = await self.listing.leases_of_today()
+        endpoint = endpoints.user()
+        reply = await self._ask(endpoint)
+        account = None
+        if reply.judged and reply.judged.meaning is Meaning.ROWS:
+            try:
+                account = parse.account(reply.judged.data)
+            except parse.BadRow as error:
+                logger.warning("the vendor's counter cannot be read: %s", error)
+        if account is None:
+            await self._record(endpoint, reply)
+            await self.store.note(
+                "The vendor's own counter could not be read; the ledger stands as it was."
+            )
+            return
+        reading = Reading(
+            reply.ended_at.date(),
+            account,
+            self.daily_limit,
+            self.vendor.limits.requests_per_minute,
+            before,
+        )
+        spending = self.ledger.spending()
+        async with self.listing.answered(OPERATIONS["user"], reply, spending) as cursor:
+            await self.listing.reconcile(cursor, reading, endpoint.calls)
+        self.ledger.recorded(spending)
+
+    async def _know_exchanges(
+        self, wanted: Wanted, known: list[KnownExchange]
+    ) -> list[KnownExchange]:
+        """Adds the exchanges that are new here and the vendor lists."""
+        missing = set(wanted.exchanges) - {exchange.code for exchange in known}
+        endpoint = endpoints.exchanges_list()
+        reply = await self._ask(endpoint)
+        if reply.judged is None or reply.judged.meaning is not Meaning.ROWS:
+            await self._record(endpoint, reply)
+            sentence = (
+                f"spec.groups: exchange '{min(missing)}' is new here, and the vendor's list of"
+                " exchanges"
+            )
+            if reply.judged and reply.judged.meaning is Meaning.NOT_IN_PLAN:
+                raise Stop(
+                    SliceReason.ENDPOINT_NOT_IN_PLAN,
+                    ExitCode.ENDPOINT_NOT_IN_PLAN,
+                    f"{sentence} is not in the vendor's plan (403)",
+                )
+            raise Retryable(f"{sentence} could not be read: {_why(reply)}")
+        listed = parse.exchanges(reply.judged.data)
+        spending = self.ledger.spending()
+        async with self.listing.answered(OPERATIONS[endpoint.name], reply, spending) as cursor:
+            for code in sorted(missing & listed.keys()):
+                await listing.add_exchange(cursor, listed[code], known_calendar(listed[code].mics))
+        self.ledger.recorded(spending)
+        if unknown := sorted(missing - listed.keys()):
+            raise Stop(
+                SliceReason.INVALID_SPEC,
+                ExitCode.INVALID_SPEC,
+                f"spec.groups: exchange '{unknown[0]}' is not one that the vendor lists",
+            )
+        return await self.listing.exchanges(wanted.exchanges)
+
+    async def _fill_sessions(self, known: list[KnownExchange], wanted: Wanted) -> None:
+        first, last = calendar_span(wanted.history_from, self.ledger.now().date())
+        for exchange in known:
+            await self._fill_sessions_of(exchange, first, last)
+
+    async def _fill_sessions_of(self, exchange: KnownExchange, first: date, last: date) -> None:
+        async with self.listing.transaction() as cursor:
+            have_first, have_last = await listing.covered(cursor, exchange.id)
+            if have_first and have_last and covers(have_first, have_last, first, last):
+                return
+            days = sessions(
+                exchange.calendar, exchange.time_zone, exchange.close_override, first, last
+            )
+            await listing.store_sessions(cursor, exchange.id, days)
+
+    async def _list_symbols(self, exchange: KnownExchange, wanted: Wanted) -> None:
+        if not exchange.list_is_fresh:
+            await self._read_list(exchange, wanted.symbols[exchange.code])
+        await self._add_symbols(exchange, wanted)
+
+    async def _add_symbols(self, exchange: KnownExchange, wanted: Wanted) -> None:
+        if (symbols := wanted.symbols[exchange.code]) is not None:
+            async with self.listing.transaction() as cursor:
+                await listing.add_symbols(cursor, exchange.id, symbols)
+
+    async def _read_list(self, exchange: KnownExchange, symbols: tuple[str, ...] | None) -> None:
+        endpoint = endpoints.exchange_symbol_list(exchange.code)
+        reply = await self._ask(endpoint)
+        meaning = reply.judged.meaning if reply.judged else None
+        if reply.judged is None or meaning is not Meaning.ROWS:
+            await self._record(endpoint, reply)
+            if meaning is Meaning.NOT_IN_PLAN:
+                await self.store.set_endpoint(endpoint.name, False)
+            await self._go_without_list(exchange, symbols, reply)
+            return
+        listings = parse.listings(reply.judged.data)
+        spending = self.ledger.spending()
+        note = None
+        async with self.listing.answered(OPERATIONS[endpoint.name], reply, spending) as cursor:
+            codes = [row.code for row in listings]
+            listed, missing = await listing.unlisted(cursor, exchange.id, codes)
+            if listings and is_believable(listed, missing):
+                kept = await listing.store_list(cursor, exchange.id, listings, symbols or ())
+                logger.info(
+                    "%d of %d listings of %s are assets",
+                    kept,
+                    len(listings),
+                    exchange.code,
+                    extra={"action": "listed", "exchange": exchange.code},
+                )
+            else:
+                note = (
+                    f"The vendor's symbol list of {exchange.code} lacks {missing} of {listed}"
+                    " assets and was not believed; the assets stay as they were."
+                )
+        self.ledger.recorded(spending)
+        await self.store.set_endpoint(endpoint.name, True)
+        if note:
+            await self.store.note(note)
+
+    async def _go_without_list(
+        self, exchange: KnownExchange, symbols: tuple[str, ...] | None, reply: Reply
+    ) -> None:
+        """Without a list there are still the named symbols, or the assets known so far."""
+        meaning = reply.judged.meaning if reply.judged else None
+        lack = (
+            {
+                Meaning.NOT_IN_PLAN: "The vendor's plan does not include symbol lists",
+                Meaning.NOT_FOUND: f"The vendor has no symbol list of {exchange.code} (404)",
+            }.get(meaning)
+            if meaning
+            else None
+        )
+        lack = lack or f"The vendor's symbol list of {exchange.code} could not be read"
+        if symbols is not None:
+            await self.store.note(f"{lack}; the named symbols are used.")
+        elif exchange.has_assets:
+            await self.store.note(f"{lack}; the assets known so far are used.")
+        elif meaning is Meaning.NOT_IN_PLAN:
+            raise Stop(
+                SliceReason.ENDPOINT_NOT_IN_PLAN,
+                ExitCode.ENDPOINT_NOT_IN_PLAN,
+                f"spec.groups: exchange '{exchange.code}' needs its symbol list, and {_lower(lack)}"
+                " (403); name symbols instead",
+            )
+        elif meaning is Meaning.NOT_FOUND:
+            raise Stop(
+                SliceReason.INVALID_SPEC,
+                ExitCode.INVALID_SPEC,
+                f"spec.groups: exchange '{exchange.code}' has no symbol list at the vendor (404)",
+            )
+        else:
+            # Nothing is known of the exchange, so the Job starts the preflight again.
+            raise Retryable(f"{lack}: {_why(reply)}")
+
+    async def _read_details(self, exchange: KnownExchange) -> None:
+        if exchange.details_are_fresh or self.details_refused:
+            return
+        endpoint = endpoints.exchange_details(exchange.code)
+        reply = await self._ask(endpoint)
+        if reply.judged is None or reply.judged.meaning is not Meaning.ROWS:
+            await self._record(endpoint, reply)
+            if reply.judged and reply.judged.meaning is Meaning.NOT_IN_PLAN:
+                self.details_refused = True
+                await self.store.set_endpoint(endpoint.name, False)
+                await self.store.note(
+                    "The vendor's plan does not include exchange details; the built-in calendars"
+                    " are used."
+                )
+            return
+        spending = self.ledger.spending()
+        async with self.listing.answered(OPERATIONS[endpoint.name], reply, spending) as cursor:
+            await listing.set_details(cursor, exchange.id, reply.judged.data)
+        self.ledger.recorded(spending)
+        await self.store.set_endpoint(endpoint.name, True)
+
+
+def _daily_limit() -> Stop:
+    return Stop(
+        SliceReason.DAILY_LIMIT_REACHED,
+        ExitCode.DONE,
+        "the day's calls are spent; what is due is deferred until after 00:00 GMT",
+    )
+
+
+def _why(reply: Reply) -> str:
+    return (reply.judged.message if reply.judged else reply.message) or "no answer"
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]

@@ -1,0 +1,228 @@
+"""Core: fetches, what came of them, and how the items that they serve end. No I/O, no clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from screener_collector import endpoints, fundamentals, parse
+from screener_collector.answers import FAILURES, Judged, Meaning
+from screener_collector.bars import Sorted, sort_out
+from screener_collector.endpoints import Endpoint
+from screener_collector.fundamentals import Fundamentals
+from screener_collector.parse import Action, BadRow, BulkRows
+from screener_sql.model import TRANSIENT, ErrorCode, Operation
+
+BULK_ENDPOINT = "eod-bulk-last-day"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A planned request, as claimed."""
+
+    id: int
+    ordinal: int
+    kind: str
+    exchange_id: int
+    exchange: str
+    asset_id: int | None
+    code: str | None
+    session: date | None
+    date_from: date | None
+    date_to: date | None
+    calls: int
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether it serves a whole exchange."""
+        return self.asset_id is None
+
+    @property
+    def subject(self) -> str:
+        """Ticker or exchange, for people."""
+        return self.exchange if self.is_bulk else f"{self.code}.{self.exchange}"
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The request that it is. Raises ValueError for an unknown kind, or without dates."""
+        ticker = f"{self.code}.{self.exchange}"
+        if self.kind == "fundamentals":
+            return endpoints.fundamentals(ticker)
+        if self.kind == "prices" and self.date_from and self.date_to:
+            return endpoints.eod(ticker, self.date_from, self.date_to)
+        if self.session is not None:
+            for kind, bulk in _BULK_TYPES.items():
+                if self.kind == kind:
+                    return endpoints.eod_bulk_last_day(self.exchange, self.session, bulk)
+        raise ValueError(f"fetch {self.id}: {self.kind} without what it needs")
+
+
+_BULK_TYPES: dict[str, endpoints.BulkType] = {
+    "bulk_dividends": "dividends",
+    "bulk_splits": "splits",
+    "bulk_prices": "eod",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Nothing came. `state`: `failed` or `deferred`."""
+
+    error_code: ErrorCode
+    message: str
+    state: str = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BulkBars:
+    """The rows of a bulk day, not checked yet: which are wanted is known when they are stored."""
+
+    rows: BulkRows[tuple[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """The splits or the dividends of a bulk day."""
+
+    rows: BulkRows[Action]
+
+
+Came = Sorted | Fundamentals | BulkBars | Actions | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a fetch, what it cost in all its tries, and when it was asked and answered."""
+
+    fetch: Fetch
+    came: Came
+    calls: int
+    started_at: datetime
+    ended_at: datetime
+
+
+def read(fetch: Fetch, judged: Judged, today: date) -> Came:
+    """What the judged answer to a fetch brought: data, or the failure that it is."""
+    if judged.meaning in FAILURES:
+        return Failure(FAILURES[judged.meaning], judged.message or judged.meaning)
+    rows = judged.data if judged.meaning is Meaning.ROWS else []
+    try:
+        return _read_rows(fetch, rows, today)
+    except BadRow as error:
+        return Failure(ErrorCode.BAD_PAYLOAD, f"the answer is not as expected: {error}")
+
+
+def _read_rows(fetch: Fetch, rows: Any, today: date) -> Came:
+    if fetch.kind == "fundamentals":
+        return fundamentals.read(rows, fetch.code or "")
+    if fetch.kind == "prices":
+        if not rows:
+            return Failure(ErrorCode.EMPTY_HISTORY, "the vendor knows it but has no bar of it")
+        assert fetch.date_from is not None and fetch.date_to is not None  # endpoint saw to it
+        return sort_out(rows, fetch.date_from, fetch.date_to, today)
+    assert fetch.session is not None  # a constraint of plan_fetches
+    if fetch.kind == "bulk_prices":
+        bars = parse.bulk_bars(rows, fetch.session)
+        if not bars.rows:
+            return Failure(
+                ErrorCode.EMPTY_HISTORY,
+                f"the vendor has no bar of {fetch.session} for {fetch.exchange}"
+                + (f"; {bars.refused} rows of other days were refused" if bars.refused else ""),
+            )
+        return BulkBars(bars)
+    reader = parse.splits if fetch.kind == "bulk_splits" else parse.dividends
+    actions = reader(rows, fetch.session)
+    if actions.unreadable:
+        raise BadRow(f"{actions.unreadable} rows cannot be read")
+    return Actions(actions)
+
+
+RESIDUE_ASSETS, RESIDUE_SHARE = 50, 0.1
+"""A bulk day with rows for less than this share of at least so many assets is not published yet."""
+
+
+def is_residue(rows_wanted: int, assets: int) -> bool:
+    """Whether a bulk day has so few of the rows wanted that the session cannot be published yet."""
+    return assets >= RESIDUE_ASSETS and rows_wanted < assets * RESIDUE_SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An item that a fetch serves, and what is known of its asset."""
+
+    item_id: int
+    asset_id: int
+    ticker: str
+    operation: str
+    expected_to: date | None
+    last_date: date | None
+    needs_reprocess: bool
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an item ends."""
+
+    state: str
+    error_code: ErrorCode | None = None
+    message: str | None = None
+    inserted: int = 0
+    updated: int = 0
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is a failure that says something about the asset."""
+        return self.state == "failed" and self.error_code not in TRANSIENT
+
+
+def end(item: Served, came: Came, inserted: int, updated: int) -> End:
+    """How the item of an asset's own fetch ends; `inserted`, `updated`: bars that it changed."""
+    if isinstance(came, Failure):
+        return End(came.state, came.error_code, came.message)
+    if isinstance(came, Fundamentals):
+        unread = f"unreadable: {', '.join(came.unreadable)}" if came.unreadable else None
+        return End("succeeded", message=unread, updated=1)
+    if not isinstance(came, Sorted):
+        raise TypeError(f"{type(came).__name__} serves no single asset")
+    set_aside = f"{len(came.bad)} bars are in quarantined_bars" if came.bad else None
+    if not came.bars:
+        return End("failed", ErrorCode.BAD_DATA, f"no bar kept the rules; {set_aside}")
+    brings_newer = item.last_date is None or came.bars[-1].date > item.last_date
+    if (
+        item.operation == Operation.PRICES_INCREMENTAL
+        and not (brings_newer or item.needs_reprocess)
+        and inserted == 0
+    ):
+        message = "no bar is newer than the last one stored"
+        return End(
+            "skipped",
+            ErrorCode.NO_TRADE,
+            f"{message}; {set_aside}" if set_aside else message,
+            updated=updated,
+        )
+    return End("succeeded", message=set_aside, inserted=inserted, updated=updated)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What was asked of an endpoint on a GMT day and is not logged yet."""
+
+    requests: int = 0
+    calls: int = 0
+    errors: int = 0
+
+    def add(self, calls: int, error: bool) -> None:
+        """Counts one request."""
+        self.requests += 1
+        self.calls += calls
+        self.errors += error
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a transaction has to record of the ledger: see `ledger.Ledger.spending`."""
+
+    leases: tuple[tuple[int, int, bool], ...] = ()
+    """Lease id, calls spent in all, whether it is used up."""
+    usage: Mapping[tuple[date, str], Usage] = field(default_factory=dict)
+    """By GMT day and endpoint."""

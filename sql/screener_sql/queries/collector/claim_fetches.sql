@@ -1,0 +1,17 @@
+-- Takes the next open fetches of the slice, those of dead workers included. The worker's own are left alone without a look at the locks.
+UPDATE financial_screener.plan_fetches AS request
+SET state = 'claimed', worker_id = %(worker_id)s::integer, claimed_at = now()
+FROM (
+    SELECT id
+    FROM financial_screener.plan_fetches
+    WHERE execution_id = %(execution_id)s::text AND group_name = %(slice)s::text
+      AND (state = 'planned'
+           OR state = 'claimed' AND worker_id <> %(worker_id)s::integer AND NOT financial_screener.worker_is_alive(worker_id))
+    ORDER BY ordinal, id
+    LIMIT %(count)s::integer
+    FOR UPDATE SKIP LOCKED
+) AS next, financial_screener.exchanges AS exchange
+WHERE request.id = next.id AND exchange.id = request.exchange_id
+RETURNING request.id, request.ordinal, request.kind, request.exchange_id, exchange.code AS exchange, request.asset_id,
+          (SELECT code FROM financial_screener.assets WHERE assets.id = request.asset_id) AS code,
+          request.session, request.date_from, request.date_to, request.calls

@@ -1,0 +1,2 @@
+-- The time by which quota days and minutes are told.
+SELECT clock_timestamp()

@@ -1,0 +1,72 @@
+-- When no bulk fetch of the exchange is open any more, ends the items that waited for them: failed or deferred where one of the fetches
+-- is; else by whether a bar of one of the sessions is stored.
+WITH requests AS (
+    SELECT state, kind, session, error_code, message, ordinal, claimed_at
+    FROM financial_screener.plan_fetches
+    WHERE execution_id = %(execution_id)s::text AND exchange_id = %(exchange_id)s::smallint AND kind LIKE 'bulk%%'
+), trouble AS (
+    SELECT state, error_code, message FROM requests WHERE state IN ('failed', 'deferred')
+    ORDER BY state = 'failed' DESC, ordinal LIMIT 1
+), judged AS (
+    SELECT item.id, item.asset_id, item.operation, item.expected_to, item.records_inserted, item.records_updated, bar.found, verdict.*
+    FROM financial_screener.plan_items AS item
+    LEFT JOIN trouble ON true
+    CROSS JOIN LATERAL (
+        SELECT EXISTS (
+                   SELECT FROM financial_screener.stock_prices AS stored
+                   JOIN requests ON requests.kind = 'bulk_prices' AND requests.session = stored.date
+                   WHERE stored.asset_id = item.asset_id
+               ) AS found,
+               EXISTS (
+                   SELECT FROM financial_screener.quarantined_bars AS bad
+                   JOIN requests ON requests.kind = 'bulk_prices' AND requests.session = bad.date
+                   WHERE bad.asset_id = item.asset_id AND bad.released_at IS NULL
+               ) AS bad
+    ) AS bar
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN trouble.state IS NOT NULL THEN trouble.state
+                    WHEN bar.found THEN 'succeeded'
+                    WHEN bar.bad THEN 'failed'
+                    ELSE 'skipped' END AS state,
+               CASE WHEN trouble.state IS NOT NULL THEN trouble.error_code
+                    WHEN bar.found THEN NULL
+                    WHEN bar.bad THEN 'bad_data'
+                    ELSE 'no_trade' END AS error_code,
+               CASE WHEN trouble.state IS NOT NULL THEN trouble.message
+                    WHEN bar.found THEN NULL
+                    WHEN bar.bad THEN 'its bar broke a rule and is in quarantined_bars'
+                    ELSE 'the vendor has no bar of it for these sessions' END AS message
+    ) AS verdict
+    WHERE item.execution_id = %(execution_id)s::text AND item.exchange_id = %(exchange_id)s::smallint
+      AND item.way = 'bulk' AND item.state = 'planned'
+      AND NOT EXISTS (SELECT FROM requests WHERE state IN ('planned', 'claimed'))
+), ended AS (
+    UPDATE financial_screener.plan_items AS item
+    SET state = judged.state, error_code = judged.error_code, message = judged.message,
+        worker_id = %(worker_id)s::integer, finished_at = now()
+    FROM judged WHERE item.id = judged.id
+), states AS (
+    UPDATE financial_screener.asset_processing_state AS state
+    SET prices_checked_to = CASE WHEN judged.state IN ('succeeded', 'skipped')
+                                 THEN greatest(state.prices_checked_to, judged.expected_to) ELSE state.prices_checked_to END,
+        prices_last_updated_at = CASE WHEN judged.state = 'succeeded' THEN now() ELSE state.prices_last_updated_at END,
+        prices_execution_id = CASE WHEN judged.state = 'succeeded' THEN %(execution_id)s::text ELSE state.prices_execution_id END,
+        consecutive_failures = CASE WHEN judged.state = 'succeeded' THEN 0
+                                    WHEN judged.error_code = 'bad_data' AND judged.state = 'failed' AND NOT EXISTS (SELECT FROM trouble)
+                                    THEN state.consecutive_failures + 1
+                                    ELSE state.consecutive_failures END,
+        last_error_at = CASE WHEN judged.state = 'failed' THEN now() ELSE state.last_error_at END,
+        last_error_code = CASE WHEN judged.state = 'failed' THEN judged.error_code ELSE state.last_error_code END,
+        last_error_message = CASE WHEN judged.state = 'failed' THEN judged.message ELSE state.last_error_message END
+    FROM judged WHERE state.asset_id = judged.asset_id
+)
+INSERT INTO financial_screener.asset_processing_details
+    (execution_id, asset_id, ticker, operation, status, records_inserted, records_updated, api_calls_used, error_code, error_message,
+     started_at, completed_at, duration_ms)
+SELECT %(execution_id)s::text, judged.asset_id, asset.ticker, judged.operation,
+       CASE judged.state WHEN 'succeeded' THEN 'success' ELSE judged.state END,
+       judged.records_inserted, judged.records_updated, 0, judged.error_code, judged.message,
+       began.at, now(), round(extract(epoch FROM now() - began.at) * 1000)::integer
+FROM judged
+JOIN financial_screener.assets AS asset ON asset.id = judged.asset_id
+CROSS JOIN (SELECT coalesce(min(claimed_at), now()) AS at FROM requests) AS began

@@ -1,0 +1,2 @@
+-- Whether the session, and with it the lock, is still there.
+SELECT 1
