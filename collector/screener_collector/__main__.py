@@ -35,16 +35,17 @@ EXIT_BY_REASON = {
     SliceReason.INVALID_SPEC: ExitCode.INVALID_SPEC,
     SliceReason.DAILY_LIMIT_REACHED: ExitCode.DONE,
 }
-SENTENCES = {
+SENTENCES: dict[int, str] = {
     ExitCode.TOKEN_REFUSED: "The vendor refuses the token (401); check the Secret.",
     ExitCode.ENDPOINT_NOT_IN_PLAN: "The vendor's plan does not include the only way to the data.",
     ExitCode.INVALID_SPEC: "The run asks for what the vendor does not have.",
-    ExitCode.TERMINATED: "Told to end; claims and unspent calls were given back.",
+    128 + signal.SIGINT: "Interrupted; claims and unspent calls were given back.",
+    128 + signal.SIGTERM: "Told to end; claims and unspent calls were given back.",
 }
 
 
-async def collect(settings: Settings, kind: SliceKind) -> ExitCode:
-    """Does the slice. Raises DatabaseUnreachable, among it when the worker's lock is lost."""
+async def collect(settings: Settings, kind: SliceKind) -> int:
+    """Does the slice; the exit code. Raises DatabaseUnreachable, among it when the worker's lock is lost."""
     stopped = asyncio.Event()
     told_by: list[signal.Signals] = []
 
@@ -64,7 +65,9 @@ async def collect(settings: Settings, kind: SliceKind) -> ExitCode:
     try:
         await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
         # Without its lock others take the worker's claims: it must not go on.
-        code = work.result() if work.done() else watch.result()
+        if not work.done():
+            watch.result()
+        code = work.result()
     except BaseException:
         await worker.abandon()
         raise
@@ -73,9 +76,7 @@ async def collect(settings: Settings, kind: SliceKind) -> ExitCode:
         work.cancel()
         await asyncio.gather(watch, work, return_exceptions=True)
     await worker.end()
-    if code is ExitCode.TERMINATED and signal.SIGINT in told_by:
-        logger.info("interrupted")
-    return code
+    return 128 + told_by[0] if code is ExitCode.TERMINATED else code
 
 
 async def _work(
@@ -172,17 +173,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _end(ExitCode.BAD_SETTING, str(error))
     except DatabaseUnreachable as error:
         return _end(ExitCode.DATABASE_UNREACHABLE, f"{error}; the Job starts again")
-    except (ScreenerError, LookupError) as error:
+    except ScreenerError as error:
         return _end(ExitCode.UNEXPECTED, formatter.without_secrets(str(error)))
     except Exception as error:
         logger.exception("unexpected error", extra={"action": "failed"})
         return _end(ExitCode.UNEXPECTED, f"unexpected error: {type(error).__name__}; see the log")
-    if code is ExitCode.DONE:
-        return int(code)
-    return _end(code, SENTENCES[code])
+    return code if code == ExitCode.DONE else _end(code, SENTENCES[code])
 
 
-def _end(code: ExitCode, sentence: str) -> int:
+def _end(code: int, sentence: str) -> int:
     """Says in one sentence why it ended, where people look: the log and the pod's last message."""
     logger.error("%s", sentence, extra={"action": "ended", "exit_code": int(code)})
     try:

@@ -1,7 +1,7 @@
 """A group's slice: claims fetches, asks for many at once, closes what came in batches.
 
-The plan is in Postgres and so is every result; what is here can be killed at any moment and loses at
-most what is under way. What is asked for is decided by the plan, never here.
+The plan is in Postgres and so is every result; what is here can be killed at any moment and loses
+at most what is under way. What is asked for is decided by the plan, never here.
 """
 
 import asyncio
@@ -91,10 +91,10 @@ class Group:
                 self._closing.cancel()
                 await asyncio.gather(self._closing, return_exceptions=True)
             await self._drop()
+        counts = ", ".join(f"{count} {what}" for what, count in sorted(self._counts.items()))
         logger.info(
             "group ended: %s",
-            ", ".join(f"{count} {what}" for what, count in sorted(self._counts.items()))
-            or "nothing",
+            counts or "nothing to fetch",
             extra={"action": "group_ended", "exit_code": int(code)},
         )
         return code
@@ -266,7 +266,7 @@ class Group:
             )
 
     def _settle_doubts(self, *, nothing_more: bool) -> None:
-        """A refusal (403) is of the asset where the endpoint answers others, else of the endpoint."""
+        """A refusal (403) is of the asset where the endpoint answers others, else of itself."""
         for endpoint, results in list(self._doubtful.items()):
             if self.in_plan.get(endpoint):
                 del self._doubtful[endpoint]

@@ -14,6 +14,7 @@ from screener_collector.calendars import Session
 from screener_collector.store import Cursor, Database, insert_details, jsonb, record_spending, run
 from screener_collector.vendor import Reply
 from screener_collector.work import Spending
+from screener_sql.errors import BadSetting
 
 COMMON_STOCK = "Common Stock"
 
@@ -64,11 +65,11 @@ class Listing:
         return self._database.transaction()
 
     async def spec(self) -> Mapping[str, Any]:
-        """The run's spec. Raises LookupError for an execution that is not open."""
+        """The run's spec. Raises BadSetting for an execution that is not open."""
         async with self.transaction() as cursor:
             rows = await run(cursor, "run_spec", {"execution_id": self._execution_id})
         if not rows or not rows[0]["spec"]:
-            raise LookupError(f"execution {self._execution_id} is not open, or has no spec")
+            raise BadSetting(f"EXECUTION_ID: execution {self._execution_id} has no spec")
         spec: Mapping[str, Any] = rows[0]["spec"]
         return spec
 

@@ -1,7 +1,7 @@
 """Adapter: log lines on standard error, one JSON object or one text line each, without secrets.
 
-Secrets are kept out where they are used; here a line that holds one all the same is mended, whatever
-library wrote it.
+Secrets are kept out where they are used; here a line that holds one all the same is mended,
+whatever library wrote it.
 """
 
 import json

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from screener_collector.work import Fetch, Spending
 from screener_sql import query
 from screener_sql.connect import connect_async, translated
-from screener_sql.errors import DatabaseUnreachable
+from screener_sql.errors import BadSetting, DatabaseUnreachable
 from screener_sql.model import WORKER_LOCK, ErrorCode, SliceKind, SliceReason
 
 Cursor = AsyncCursor[DictRow]
@@ -152,10 +152,12 @@ class Store:
     # The slice
 
     async def start_slice(self) -> tuple[bool, str | None]:
-        """Whether the slice has ended already, and its reason. Raises LookupError without one."""
+        """Whether the slice has ended already, and its reason. Raises BadSetting without a slice."""
         rows = await self._run("start_slice")
         if not rows:
-            raise LookupError(f"execution {self.execution_id} has no slice {self.slice_name}")
+            raise BadSetting(
+                f"EXECUTION_ID, SLICE: execution {self.execution_id} has no slice {self.slice_name}"
+            )
         return rows[0]["finished_at"] is not None, rows[0]["reason"]
 
     async def finish_slice(self) -> bool:
