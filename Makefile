@@ -53,7 +53,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	    echo "Python        making a virtual environment in .venv"; $(PYTHON) -m venv --clear .venv; fi
 	@echo "Python        installing the locked requirements into .venv (about half a minute the first time)"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable . 2>/dev/null || $(PIP) install --no-deps --editable .
+	@$(PIP) install --no-deps --editable .
 	@touch $@
 
 # Real bars of six companies; without them the simulator makes some up, and everything works all the same.

@@ -1,9 +1,11 @@
 """Adapter: free ports on 127.0.0.1, chosen once for a state folder and remembered there."""
 
+import fcntl
 import json
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 FIRST, LAST = 20_000, 32_000
@@ -12,31 +14,38 @@ lands on ours."""
 
 
 class Ports:
-    """The ports of one local system, kept in `<state>/ports.json`."""
+    """The ports of one local system, kept in `<state>/ports.json`; any number of these may share
+    it."""
 
     def __init__(self, state: Path) -> None:
         self._file = state / "ports.json"
-        self._chosen: dict[str, int] = (
-            json.loads(self._file.read_text()) if self._file.exists() else {}
-        )
 
     def get(self, part: str) -> int:
         """The part's port, chosen now if it has none."""
-        return self._chosen[part] if part in self._chosen else self.choose(part)
-
-    def choose(self, part: str) -> int:
-        """A new port for the part."""
-        self._chosen[part] = free_port(without=self._chosen.values())
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._file.with_suffix(".new")
-        temporary.write_text(json.dumps(self._chosen, indent=2))
-        temporary.replace(self._file)
-        return self._chosen[part]
+        with self._changing() as chosen:
+            if part not in chosen:
+                chosen[part] = free_port(without=chosen.values())
+            return chosen[part]
 
     def for_start(self, part: str) -> int:
         """The part's port; another one if somebody else listens on it meanwhile."""
-        port = self.get(part)
-        return port if _is_free(port) else self.choose(part)
+        with self._changing() as chosen:
+            if part not in chosen or not _is_free(chosen[part]):
+                chosen[part] = free_port(without=chosen.values())
+            return chosen[part]
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, int]]:
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before = json.loads(self._file.read_text()) if self._file.exists() else {}
+            chosen = dict(before)
+            yield chosen
+            if chosen != before:
+                temporary = self._file.with_suffix(".new")
+                temporary.write_text(json.dumps(chosen, indent=2))
+                temporary.replace(self._file)
 
 
 def free_port(without: Iterable[int] = ()) -> int:
