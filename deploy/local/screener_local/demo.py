@@ -12,7 +12,10 @@ from typing import Any
 import httpx
 import psycopg
 
-from screener_local.cluster import Kubectl, ended
+from screener_local.__main__ import up
+from screener_local.errors import LocalError, PartFailed
+from screener_local.runs import apply, ended, watch
+from screener_local.system import LocalSystem
 from screener_local.tables import table
 
 FIRST_SESSION = date(2023, 9, 19)
@@ -62,14 +65,10 @@ RESULT = (
 class Demo:
     """What the demo runs on: a system that is up, with the vendor simulator."""
 
-    kubectl: Kubectl
-    database_url: str
-    simulator_url: str
-    """The simulator's root, without /api."""
-    env_file: str
+    system: LocalSystem
 
     def run(self) -> None:
-        """Raises TimeoutError, KubectlFailed, psycopg.Error or httpx.HTTPError."""
+        """Raises PartFailed, psycopg.Error or httpx.HTTPError."""
         first = self._newest_session() or FIRST_SESSION
         stamp = f"{datetime.now(UTC):%H%M%S}"
         with self._vendor_clock() as clock:
@@ -92,7 +91,7 @@ class Demo:
             self._result(following, 6, "The six companies one session later")
         say("The simulator's clock is real time again. What to try next:")
         print(
-            f"  . {self.env_file}                    # kubectl, psql and this system's addresses\n"
+            "  . .local/env                         # kubectl, psql and this system's addresses\n"
             "  kubectl get screener                 # all runs\n"
             f"  kubectl describe colrun demo-{stamp}\n"
             "  kubectl get events --sort-by=.metadata.creationTimestamp\n"
@@ -103,23 +102,18 @@ class Demo:
 
     def _collect(self, name: str, session: date) -> None:
         """Applies a run, shows it until it and its IndicatorRun have ended."""
-        print(
-            self.kubectl.apply(
-                {
-                    "apiVersion": "financial-screener.io/v1alpha1",
-                    "kind": "CollectionRun",
-                    "metadata": {"name": name},
-                    "spec": {"groups": GROUPS, "asOf": session.isoformat()},
-                }
-            )
-        )
+        spec = {"groups": GROUPS, "asOf": session.isoformat()}
+        print(apply(self.system.kubectl, "CollectionRun", name, spec))
         run = self._show("collectionruns", name)
         follower = run["status"].get("indicatorRun")
         if follower:
             self._show("indicatorruns", follower)
         if run["status"]["phase"] not in ("Succeeded", "Partial"):
-            raise TimeoutError(
-                f"the run ended {run['status']['phase']}: {run['status']['message']}"
+            raise PartFailed(
+                name,
+                f"the run ended {run['status']['phase']}",
+                log_tail=run["status"]["message"],
+                hint=f"kubectl describe collectionrun {name}",
             )
 
     def _show(self, kind: str, name: str) -> dict[str, Any]:
@@ -127,8 +121,8 @@ class Demo:
         began = monotonic()
         shown: dict[str, str] = {}
         run: dict[str, Any] = {}
-        for run in self.kubectl.watch(kind, name, until=ended, timeout_s=RUN_TIMEOUT_S):
-            lines = self.kubectl("get", kind, name).splitlines()
+        for run in watch(self.system.kubectl, kind, name, until=ended, timeout_s=RUN_TIMEOUT_S):
+            lines = self.system.kubectl.ask(name, "get", kind, name).splitlines()
             if not shown:
                 print(f"  {'':>5}  {lines[0]}")
             if shown.get("") != (row := lines[1].rsplit(None, 1)[0]):
@@ -168,14 +162,14 @@ class Demo:
 
     def _query(self, title: str, statement: str, parameters: dict[str, object]) -> None:
         print(f"\n{title}")
-        with psycopg.connect(self.database_url, connect_timeout=5) as connection:
+        with psycopg.connect(self.system.postgres.owner_url, connect_timeout=5) as connection:
             connection.execute("SET search_path TO financial_screener")
             cursor = connection.execute(statement.encode(), parameters)
             header = [column.name for column in cursor.description or ()]
             print(table(header, cursor.fetchall()))
 
     def _one_date(self, statement: bytes, parameters: Sequence[object] = ()) -> date | None:
-        with psycopg.connect(self.database_url, connect_timeout=5) as connection:
+        with psycopg.connect(self.system.postgres.owner_url, connect_timeout=5) as connection:
             row = connection.execute(statement, parameters).fetchone()
         return row[0] if row else None
 
@@ -210,7 +204,7 @@ class Demo:
     def _admin(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         answer = httpx.request(
             method,
-            self.simulator_url + path,
+            self.system.simulator.root + path,
             content=None if body is None else json.dumps(body),
             headers={"Content-Type": "application/json"},
             timeout=HTTP_TIMEOUT_S,
@@ -224,3 +218,17 @@ def say(*sentences: str) -> None:
     """A heading for people."""
     print("\n" + " ".join(sentences), flush=True)
     sys.stdout.flush()
+
+
+def main() -> int:
+    """Starts the user's system, shows the main job on it, and leaves it up."""
+    began = monotonic()
+    system = up()
+    if system.vendor is not None:
+        raise LocalError(
+            "The demo moves the vendor's clock, so it runs on the simulator only:"
+            " unset EODHD_BASE_URL and EODHD_API_TOKEN, then make demo."
+        )
+    Demo(system).run()
+    print(f"\nThe demo took {monotonic() - began:.0f} s; the system stays up.")
+    return 0
