@@ -131,6 +131,7 @@ def _preflight(
         actions = (CloseExecution(Outcome("failed", Reason.INVALID_SPEC), problem),)
     elif fatal is not None:
         _, message = why_not_finished(found, job)
+        message = message.replace("its Job", "the preflight's Job", 1)
         actions = (CloseExecution(Outcome("failed", fatal), message),)
     elif slice_finished(found):
         actions = (MakePlan(),)
