@@ -45,7 +45,7 @@ SENTENCES: dict[int, str] = {
 
 
 async def collect(settings: Settings, kind: SliceKind) -> int:
-    """Does the slice; the exit code. Raises DatabaseUnreachable, among it when the worker's lock is lost."""
+    """Does the slice; the exit code. Raises DatabaseUnreachable, also for a lost lock."""
     stopped = asyncio.Event()
     told_by: list[signal.Signals] = []
 

@@ -176,6 +176,8 @@ class Group:
 
     async def _close(self, batch: list[Result]) -> None:
         spending, seen, extras = self.ledger.spending(), set(self._seen), self._extras()
+        if not (batch or spending.leases or spending.usage or extras):
+            return
         kept = await self.closer.close(
             batch, spending, in_plan=sorted(seen - self._recorded), extras=extras
         )

@@ -152,7 +152,7 @@ class Store:
     # The slice
 
     async def start_slice(self) -> tuple[bool, str | None]:
-        """Whether the slice has ended already, and its reason. Raises BadSetting without a slice."""
+        """Whether the slice has ended, and its reason. Raises BadSetting without a slice."""
         rows = await self._run("start_slice")
         if not rows:
             raise BadSetting(
