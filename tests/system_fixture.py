@@ -20,7 +20,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from screener_local.background import ProcessIdentity
-from screener_local.postgres import OWNER, Postgres
+from screener_local.postgres import LOGINS, OWNER, Postgres
 from screener_local.system import LocalSystem
 from screener_sql.migrate import migrate
 
@@ -78,6 +78,13 @@ class PostgresServer:
         self._create(TEMPLATE)
         migrate(self.postgres.url(OWNER, TEMPLATE))
         self.postgres.make_logins()
+        # Tests step into each program's role, and cut the programs' connections.
+        roles = [role for _, role in LOGINS.values()] + ["pg_signal_backend"]
+        with self.administrator() as connection:
+            for role in roles:
+                connection.execute(
+                    sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(OWNER))
+                )
 
     @contextmanager
     def empty_database(self) -> Iterator[str]:

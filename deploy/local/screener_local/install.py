@@ -7,6 +7,7 @@ Everything is applied on the server's side and can be applied again.
 import hashlib
 import json
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from screener_local.paths import CRDS, DEPLOY, PROGRAMS, PROJECT
 from screener_local.postgres import Postgres
 
 MIGRATE_TIMEOUT_S = 120
+SERVED_TIMEOUT_S = 30
 OPERATOR_TIMEOUT_S = 90
 FIELD_MANAGER = "make-up"
 
@@ -111,6 +113,9 @@ def install(
         if document
     ]
     kubectl.apply("kinds", kinds)
+    names = [f"crd/{kind['metadata']['name']}" for kind in kinds]
+    kubectl.ask("kinds", "wait", "--for=condition=Established", "--timeout=30s", *names)
+    _wait_until_served(kubectl, [kind["spec"]["names"]["plural"] for kind in kinds])
     rendered = kubectl.ask("manifests", "kustomize", str(DEPLOY))
     documents = for_local_system(
         [document for document in yaml.safe_load_all(rendered) if document],
@@ -128,8 +133,16 @@ def install(
         if document["kind"] == "CronJob":
             document["spec"].setdefault("suspend", True)
     kubectl.apply("manifests", secrets + [d for d in documents if d["kind"] != "Namespace"])
-    names = [f"crd/{kind['metadata']['name']}" for kind in kinds]
-    kubectl.ask("kinds", "wait", "--for=condition=Established", "--timeout=30s", *names)
+
+
+def _wait_until_served(kubectl: Kubectl, plurals: list[str]) -> None:
+    """An established kind's storage may still be made, and answers 429 until it is."""
+    deadline = time.monotonic() + SERVED_TIMEOUT_S
+    for plural in plurals:
+        while kubectl.run("get", plural, "--all-namespaces").returncode != 0:
+            if time.monotonic() > deadline:
+                kubectl.ask("kinds", "get", plural, "--all-namespaces")
+            time.sleep(0.1)
 
 
 def wait_for_operator(cluster: ControlPlane) -> None:
