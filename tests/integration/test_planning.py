@@ -45,9 +45,13 @@ def plan(
     now: datetime = NOW,
     execution_id: str = "run-1",
 ) -> None:
-    if owner.execute(
-        "SELECT FROM financial_screener.process_executions WHERE execution_id = %s", (execution_id,)
-    ).fetchone() is None:
+    if (
+        owner.execute(
+            "SELECT FROM financial_screener.process_executions WHERE execution_id = %s",
+            (execution_id,),
+        ).fetchone()
+        is None
+    ):
         open_execution(owner, execution_id, max_calls=max_calls, keep_calls=keep_calls)
     request = PlanRequest(
         execution_id,
@@ -187,9 +191,7 @@ def test_an_asset_with_an_action_gets_its_whole_history_whatever_the_exchange_do
         pytest.param(date(2025, 1, 1), "skipped", id="less history wanted"),
     ],
 )
-def test_a_longer_history_makes_an_asset_due(
-    market: Owner, history_from: date, state: str
-) -> None:
+def test_a_longer_history_makes_an_asset_due(market: Owner, history_from: date, state: str) -> None:
     add_assets(market, [Asset("SAN", checked_to=TODAY, checked_from=date(2024, 1, 1))])
     plan(market, operations=("prices",), history_from=history_from)
     assert [row[3] for row in items(market)] == [state]
@@ -373,7 +375,9 @@ def test_indicators_are_due_where_bars_changed_since(market: Owner) -> None:
 def test_mode_all_computes_what_is_current_too(market: Owner) -> None:
     add_assets(market, [Asset("CURRENT", checked_to=TODAY, changed_at=EARLIER, indicators_at=NOW)])
     open_execution(market, "ind-1")
-    plan_indicators(market, "ind-1", exchanges=("MC",), symbols=None, mode="all", as_of=None, now=NOW)
+    plan_indicators(
+        market, "ind-1", exchanges=("MC",), symbols=None, mode="all", as_of=None, now=NOW
+    )
     assert [row[3] for row in items(market)] == ["planned"]
 
 
