@@ -51,7 +51,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	    echo "On Debian and Ubuntu they are in the package python3-venv." >&2; exit 1; }
 	@if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
 	    echo "Python        making a virtual environment in .venv"; $(PYTHON) -m venv --clear .venv; fi
-	@echo "Python        installing the locked requirements into .venv (about half a minute the first time)"
+	@echo "Python        installing the locked requirements into .venv (a minute or two the first time)"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --editable .
 	@touch $@

@@ -138,6 +138,7 @@ class BackgroundProcess:
                 raise PartFailed(self.part, f"cannot start {argv[0]}: {error.strerror}") from error
         identity = ProcessIdentity.of(self._child.pid)
         if identity is None:
+            self._reap()
             raise self.failed("it ended at once")
         temporary = self._record.with_suffix(".new")
         temporary.write_text(json.dumps(asdict(identity)))
