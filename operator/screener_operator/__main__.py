@@ -79,7 +79,7 @@ def operate(settings: Settings) -> int:
     def watch() -> None:
         asyncio.run(
             kopf.operator(
-                registry=make_registry(queue, heartbeat, configuration),
+                registry=make_registry(queue, heartbeat, configuration, ended.set),
                 settings=watch_settings(),
                 standalone=True,
                 namespaces=[settings.namespace],

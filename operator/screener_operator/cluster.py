@@ -143,11 +143,13 @@ class Cluster:
 
     # Jobs
 
-    def jobs(self, run_uid: str | None = None) -> list[dict[str, Any]]:
-        """The Jobs that the operator made: of one run, or of all."""
+    def jobs(self, *, run_uid: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
+        """The Jobs that the operator made: of one run or of all, of one kind or of all."""
         selector = f"{LABEL_MANAGED_BY}={MANAGER}"
         if run_uid is not None:
             selector += f",{LABEL_RUN_UID}={run_uid}"
+        if kind is not None:
+            selector += f",{LABEL_KIND}={kind}"
         return self._list(_jobs_path(self._namespace), selector)
 
     def pods(self, run_uid: str) -> list[dict[str, Any]]:
@@ -250,6 +252,10 @@ def _error(method: str, path: str, status: int, data: bytes) -> Exception:
         return AlreadyExists(message) if reason == "AlreadyExists" else Conflict(message)
     if status == 404:
         return NotFound(message)
+    if status == 401:
+        # A ServiceAccount's token is renewed in its file, so the next request may bring a better
+        # one.
+        return ClusterUnreachable("the API server refuses the operator's token")
     if status == 429 or status >= 500:
         return ClusterUnreachable(f"{method} {path}: the API server answers {status}: {message}")
     return Refused(message)

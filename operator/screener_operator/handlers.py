@@ -2,7 +2,8 @@
 no annotation.
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,10 @@ LOGIN_FOR = timedelta(minutes=10)
 """Then the token is read again, well within the hour for which the kubelet's tokens hold."""
 
 
+LOGINS_A_MINUTE = 8
+"""More of them mean that the API server refuses the token each time."""
+
+
 def watch_settings() -> kopf.OperatorSettings:
     """Watches that notice when the other side is gone."""
     settings = kopf.OperatorSettings()
@@ -35,9 +40,15 @@ def watch_settings() -> kopf.OperatorSettings:
 
 
 def make_registry(
-    queue: WorkQueue, heartbeat: Heartbeat, configuration: Configuration
+    queue: WorkQueue,
+    heartbeat: Heartbeat,
+    configuration: Configuration,
+    give_up: Callable[[], None],
 ) -> kopf.OperatorRegistry:
-    """The watches of both kinds and of their Jobs, and the login."""
+    """The watches of both kinds and of their Jobs, and the login.
+
+    `give_up` is called when the API server refuses the token again and again.
+    """
     registry = kopf.OperatorRegistry()
 
     def run_event(kind: str, event: Mapping[str, Any], body: Mapping[str, Any]) -> None:
@@ -71,8 +82,16 @@ def make_registry(
             if owner.get("controller") and owner["kind"] in PLURALS:
                 queue.add(Key(owner["kind"], owner["name"]))
 
+    logins: deque[datetime] = deque(maxlen=LOGINS_A_MINUTE)
+
     @kopf.on.login(registry=registry)
     async def login(**_: object) -> kopf.ConnectionInfo:
+        now = datetime.now(UTC)
+        if len(logins) == LOGINS_A_MINUTE and now - logins[0] < timedelta(minutes=1):
+            # kopf would wait for ever; a process that ends is started again, and seen.
+            give_up()
+            raise kopf.PermanentError("the API server refuses the operator's token")
+        logins.append(now)
         return kopf.ConnectionInfo(
             server=configuration.host,
             ca_path=configuration.ssl_ca_cert,
@@ -81,7 +100,7 @@ def make_registry(
             token=bearer_token(configuration),
             certificate_path=configuration.cert_file,
             private_key_path=configuration.key_file,
-            expiration=datetime.now(UTC) + LOGIN_FOR,
+            expiration=now + LOGIN_FOR,
         )
 
     return registry

@@ -27,8 +27,8 @@ from screener_operator.actions import (
     OpenExecution,
 )
 from screener_operator.cluster import Cluster, Conflict, NotFound, job_facts, owned_by
-from screener_operator.facts import JobState, Observed
-from screener_operator.jobs import LABEL_KIND, LABEL_RUN_UID, JobSettings
+from screener_operator.facts import Facts, JobState, Observed
+from screener_operator.jobs import JobSettings
 from screener_operator.reasons import Reason
 from screener_operator.resources import (
     COLLECTION_RUN,
@@ -149,7 +149,7 @@ class Reconciler:
         for execution in running:
             if execution.execution_id in uids:
                 continue
-            if self._cluster.jobs(execution.execution_id):
+            if self._cluster.jobs(run_uid=execution.execution_id):
                 look_again = True
                 continue
             self._store.close_deleted(execution.execution_id)
@@ -234,19 +234,10 @@ class Reconciler:
         exchanges: tuple[str, ...] = (),
     ) -> Observed:
         uid = run.meta.uid
-        every = self._cluster.jobs() if run.meta.start_time else []
-        own = [
-            job
-            for job in every
-            if job["metadata"]["labels"].get(LABEL_RUN_UID) == uid and owned_by(job, uid)
-        ]
-        bare = {job["metadata"]["name"]: job_facts(job, [], now) for job in every}
+        found = self._cluster.jobs(run_uid=uid) if run.meta.start_time else []
+        own = [job for job in found if owned_by(job, uid)]
         # A pod tells why a Job failed, or why it does not get going.
-        pods = (
-            self._cluster.pods(uid)
-            if any(bare[job["metadata"]["name"]].state is not JobState.COMPLETE for job in own)
-            else []
-        )
+        pods = self._cluster.pods(uid) if any(map(_not_complete, own)) else []
         facts = self._store.facts(uid, now, exchanges=exchanges)
         child = None
         if isinstance(run, CollectionRun) and facts.execution and facts.execution.closed:
@@ -261,12 +252,22 @@ class Reconciler:
         return Observed(
             facts=facts,
             jobs=tuple(job_facts(job, pods, now) for job in own),
-            live_group_jobs=sum(
-                job["metadata"]["labels"].get(LABEL_KIND) == SliceKind.GROUP
-                and bare[job["metadata"]["name"]].state is JobState.ACTIVE
-                for job in every
-            ),
+            live_group_jobs=self._live_group_jobs(facts, now),
             indicator_run=child,
+        )
+
+    def _live_group_jobs(self, facts: Facts, now: datetime) -> int:
+        """Those of all runs; counted only where a group of this one is still to be started."""
+        waiting = [
+            each
+            for each in facts.of_kind(SliceKind.GROUP)
+            if each.items_planned and each.started_at is None
+        ]
+        if not waiting or facts.execution is None or facts.execution.closed:
+            return 0
+        return sum(
+            job_facts(job, [], now).state is JobState.ACTIVE
+            for job in self._cluster.jobs(kind=SliceKind.GROUP)
         )
 
     def _carry_out(
@@ -362,3 +363,8 @@ class Reconciler:
         if status != meta.status:
             self._cluster.put_status(body, status)
             self._wrote("status")
+
+
+def _not_complete(job: Mapping[str, Any]) -> bool:
+    conditions = (job.get("status") or {}).get("conditions", ())
+    return not any(each["type"] == "Complete" and each["status"] == "True" for each in conditions)

@@ -9,7 +9,7 @@ import logging
 from screener_operator.health import Heartbeat
 from screener_operator.reconciler import Reconciler
 from screener_operator.workqueue import Key, WorkQueue
-from screener_sql.errors import Retryable
+from screener_sql.errors import Retryable, ScreenerError
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,15 @@ class Worker:
                 error,
                 again,
                 extra={"action": "retry", "kind": key.kind, "run": key.name},
+            )
+        except ScreenerError as error:
+            again = self._pause(key)
+            logger.error(
+                "%s: %s; tried again in %.0f s",
+                _words(key),
+                error,
+                again,
+                extra={"action": "refused", "kind": key.kind, "run": key.name},
             )
         except Exception:
             again = self._pause(key)

@@ -5,9 +5,10 @@ templates.
 import io
 import json
 import logging
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from operator_world import NOW, collection_run, condition, indicator_run
 
 from screener_operator import health
+from screener_operator.__main__ import Part
 from screener_operator.cluster import job_facts
 from screener_operator.conditions import Condition, set_condition, set_conditions
 from screener_operator.events import event, transitions
@@ -574,3 +576,21 @@ def test_templates_that_are_none(tmp_path: Path, text: str | None, message: str)
         path.write_text(text)
     with pytest.raises(BadSetting, match=message):
         read_template(path, "name", "namespace")
+
+
+# The whole
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(lambda: None, id="it ended"),
+        pytest.param(lambda: json.loads("{"), id="it failed"),
+    ],
+)
+def test_when_a_part_ends_the_whole_is_told(work: Callable[[], None]) -> None:
+    ended = threading.Event()
+    part = Part("watches", work, ended)
+    part.start()
+    assert ended.wait(timeout=10)
+    part.join(timeout=10)
