@@ -17,7 +17,7 @@ EVERYTHING = Key("", "")
 """Look at everything: due every RESYNC_SECONDS, and whenever a run was deleted."""
 PAUSE_S = 1.0
 """After a first failure; doubled with each that follows at once."""
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 10.0
 DELETED_SOON_GONE_S = 2.0
 
 

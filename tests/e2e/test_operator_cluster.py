@@ -799,6 +799,35 @@ def test_the_program_reacts_at_once_is_healthy_and_stops_when_asked(
     assert program.wait(timeout=20) == 0
 
 
+def test_the_program_ends_when_its_token_is_refused(
+    api: Api, database: Database, tmp_path: Path
+) -> None:
+    """It could neither hear nor act; a process that lived on would look well."""
+    kubeconfig = yaml.safe_load(api.kubeconfig.read_text())
+    kubeconfig["users"][0]["user"] = {"token": "n0t-a-token"}
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(kubeconfig))
+    process = subprocess.run(
+        [sys.executable, "-m", "screener_operator"],
+        env={
+            "PATH": os.environ["PATH"],
+            "KUBECONFIG": str(path),
+            "DATABASE_URL": database.urls["operator"],
+            "COLLECTOR_IMAGE": "c:1",
+            "ANALYZER_IMAGE": "a:1",
+            "EODHD_BASE_URL": "https://vendor.example/api",
+            "HEALTH_PORT": "0",
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert "the API server refuses the operator's token" in process.stderr
+    assert "n0t-a-token" not in process.stderr
+
+
 def test_a_program_without_settings_says_which() -> None:
     process = subprocess.run(
         [sys.executable, "-m", "screener_operator"],
