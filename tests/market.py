@@ -1,7 +1,7 @@
-"""Rows for tests that begin in the middle: exchanges' sessions, assets and their states, executions."""
+"""Rows for tests that begin in the middle: sessions, assets and their states, executions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from psycopg import Connection
@@ -23,7 +23,7 @@ class Asset:
     reprocess: bool = False
     changed_at: datetime | None = None
     indicators_at: datetime | None = None
-    extra: dict[str, object] = field(default_factory=dict)
+    prices_next_attempt_at: datetime | None = None
 
 
 def add_sessions(owner: Connection[TupleRow], exchange: str, first: date, last: date) -> list[date]:
@@ -52,8 +52,9 @@ def add_assets(owner: Connection[TupleRow], assets: Sequence[Asset]) -> None:
             "INSERT INTO financial_screener.asset_processing_state"
             " (asset_id, ticker, prices_loaded, prices_checked_to, prices_checked_from,"
             "  fundamentals_loaded, next_fundamental_refresh, needs_prices_reprocess,"
-            "  prices_changed_at, indicators_calculated, indicators_calculated_at)"
-            " SELECT id, ticker, %s, %s, %s, %s, %s, %s, %s, %s, %s"
+            "  prices_changed_at, indicators_calculated, indicators_calculated_at,"
+            "  prices_next_attempt_at)"
+            " SELECT id, ticker, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s"
             " FROM financial_screener.assets WHERE ticker = %s",
             [
                 (
@@ -66,6 +67,7 @@ def add_assets(owner: Connection[TupleRow], assets: Sequence[Asset]) -> None:
                     a.changed_at,
                     a.indicators_at is not None,
                     a.indicators_at,
+                    a.prices_next_attempt_at,
                     f"{a.code}.{a.exchange}",
                 )
                 for a in assets

@@ -100,6 +100,7 @@ class ErrorCode(StrEnum):
     RUN_LIMIT = "run_limit"
     # skipped
     UP_TO_DATE = "up_to_date"
+    BACKING_OFF = "backing_off"
     NO_TRADE = "no_trade"
     DRY_RUN = "dry_run"
     AWAITING_REFETCH = "awaiting_refetch"

@@ -1,4 +1,4 @@
-"""The plan of a run on real Postgres: what is due, by which way, within which budget, all or nothing."""
+"""The plan of a run on real Postgres: what is due, which way, within which budget, all or nothing."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -237,6 +237,27 @@ def test_fundamentals_are_due_by_their_date(market: Owner) -> None:
         ("DUE.MC", "planned"),
         ("LATER.MC", "skipped"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("next_attempt_at", "state", "code"),
+    [
+        pytest.param(datetime(2026, 11, 25, tzinfo=UTC), "skipped", "backing_off", id="not yet"),
+        pytest.param(NOW, "planned", None, id="its time has come"),
+    ],
+)
+def test_what_failed_backs_off(
+    market: Owner, next_attempt_at: datetime, state: str, code: str | None
+) -> None:
+    add_assets(market, [Asset("EMPTY", prices_next_attempt_at=next_attempt_at)])
+    plan(market, operations=("prices",))
+    assert [(row[3], row[4]) for row in items(market)] == [(state, code)]
+
+
+def test_prices_that_back_off_do_not_hold_fundamentals_up(market: Owner) -> None:
+    add_assets(market, [Asset("EMPTY", prices_next_attempt_at=datetime(2026, 12, 1, tzinfo=UTC))])
+    plan(market)
+    assert [(row[1], row[3]) for row in items(market)] == [("fundamentals_bulk", "planned")]
 
 
 def test_the_seeds_first_day_gives_the_whole_universe_its_prices(market: Owner) -> None:

@@ -48,12 +48,14 @@ CREATE TABLE financial_screener.asset_processing_state (
     fundamental_refresh_frequency financial_screener.refresh_frequency NOT NULL DEFAULT 'weekly',
     last_fundamental_update      timestamptz,
     next_fundamental_refresh     date,
+    fundamentals_next_attempt_at timestamptz,
     prices_loaded                boolean NOT NULL DEFAULT false,
     prices_first_date            date,
     prices_last_date             date,
     prices_checked_from          date,
     prices_checked_to            date,
     prices_changed_at            timestamptz,
+    prices_next_attempt_at       timestamptz,
     prices_last_updated_at       timestamptz,
     prices_execution_id          text,
     indicators_calculated        boolean NOT NULL DEFAULT false,
@@ -76,6 +78,8 @@ COMMENT ON COLUMN financial_screener.asset_processing_state.prices_last_date IS 
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_checked_from IS 'The earliest day that the vendor was asked for and answered.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_checked_to IS
     'The newest published session that the vendor was asked for and answered; later than prices_last_date where an asset did not trade.';
+COMMENT ON COLUMN financial_screener.asset_processing_state.prices_next_attempt_at IS
+    'After a failure that is the asset''s own: not asked for again before, a day later at first, then twice as long each time.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_changed_at IS 'When a stored bar was last added or changed.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.needs_prices_reprocess IS
     'The whole history must be fetched again (a split or dividend, or somebody asked); until then the indicators are not current.';

@@ -153,6 +153,8 @@ BEGIN
     SET needs_fundamentals_reprocess = needs_fundamentals_reprocess OR p_component IN ('all', 'fundamentals'),
         needs_prices_reprocess = needs_prices_reprocess OR p_component IN ('all', 'prices'),
         needs_indicators_reprocess = needs_indicators_reprocess OR p_component IN ('all', 'indicators'),
+        prices_next_attempt_at = NULL,
+        fundamentals_next_attempt_at = NULL,
         consecutive_failures = 0,
         last_error_at = NULL,
         last_error_code = NULL,

@@ -11,6 +11,6 @@ WITH stored AS (
 UPDATE financial_screener.asset_processing_state AS state
 SET prices_last_date = greatest(state.prices_last_date, stored.last_date),
     prices_first_date = least(state.prices_first_date, stored.last_date),
-    prices_changed_at = CASE WHEN stored.inserted + stored.updated > 0 THEN now() ELSE state.prices_changed_at END
+    prices_changed_at = CASE WHEN stored.inserted + stored.updated > 0 THEN clock_timestamp() ELSE state.prices_changed_at END
 FROM stored
 WHERE state.asset_id = stored.asset_id

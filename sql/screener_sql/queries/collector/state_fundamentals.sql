@@ -10,5 +10,6 @@ SET fundamentals_loaded = true,
         WHEN 'monthly' THEN interval '1 month'
         WHEN 'quarterly' THEN interval '3 months'
     END)::date,
+    fundamentals_next_attempt_at = NULL,
     needs_fundamentals_reprocess = false
 WHERE state.asset_id = ANY (%(asset_ids)s::integer[])

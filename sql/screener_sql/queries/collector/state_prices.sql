@@ -5,13 +5,14 @@ SET prices_loaded = true,
     prices_last_date = greatest(state.prices_last_date, ended.last_date),
     prices_checked_from = least(state.prices_checked_from, ended.checked_from),
     prices_checked_to = greatest(state.prices_checked_to, ended.expected_to),
-    prices_changed_at = CASE WHEN ended.inserted + ended.updated > 0 THEN now() ELSE state.prices_changed_at END,
+    prices_changed_at = CASE WHEN ended.inserted + ended.updated > 0 THEN clock_timestamp() ELSE state.prices_changed_at END,
     prices_last_updated_at = now(),
     prices_execution_id = %(execution_id)s::text,
     needs_prices_reprocess = state.needs_prices_reprocess AND EXISTS (
         SELECT FROM financial_screener.corporate_actions AS action
         WHERE action.asset_id = state.asset_id AND action.first_seen_at > ended.started_at
     ),
+    prices_next_attempt_at = NULL,
     consecutive_failures = 0
 FROM jsonb_to_recordset(%(ended)s::jsonb)
     AS ended (asset_id integer, first_date date, last_date date, checked_from date, expected_to date, inserted integer, updated integer,

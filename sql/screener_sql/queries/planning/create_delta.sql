@@ -11,6 +11,7 @@ CREATE TEMPORARY TABLE delta (
     prices_due       boolean NOT NULL,
     gap              integer,
     fundamentals_due boolean NOT NULL,
+    backing_off      boolean NOT NULL,
     unwanted         integer NOT NULL,
     checked_to       date,
     fundamentals_at  timestamptz

@@ -1,6 +1,6 @@
 -- Delta discovery, in one statement: what each asset of the run needs, by its state, its exchange's sessions and the time.
 -- wanted: [{"group_name", "group_ordinal", "exchange", "symbols": [..] or null}]; a longer history than was asked for before makes an
--- asset due only when it is longer by a month, so that a window that slides by days does not.
+-- asset due only when it is longer by a month, so that a window that slides by days does not. What failed lately backs off.
 INSERT INTO delta
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(wanted)s::jsonb)
@@ -18,6 +18,8 @@ WITH wanted AS (
            expected.session AS expected_to, state.prices_loaded, state.prices_checked_to, state.prices_checked_from,
            state.prices_first_date, state.needs_prices_reprocess, state.fundamentals_loaded, state.fundamentals_loaded_at,
            state.needs_fundamentals_reprocess, state.next_fundamental_refresh, state.fundamental_refresh_frequency,
+           coalesce(state.prices_next_attempt_at > %(now)s::timestamptz, false) AS prices_back_off,
+           coalesce(state.fundamentals_next_attempt_at > %(now)s::timestamptz, false) AS fundamentals_back_off,
            CASE WHEN wish.always_process THEN 0 ELSE coalesce(wish.priority, 3) END AS unwanted
     FROM wanted
     JOIN financial_screener.exchanges AS exchange ON exchange.code = wanted.exchange
@@ -47,11 +49,11 @@ WITH wanted AS (
 SELECT group_name, group_ordinal, asset_id, exchange_id, ticker, expected_to,
        least(%(history_from)s::date, prices_checked_from, prices_first_date),
        prices_loaded,
-       'prices' = ANY (%(operations)s::text[]) AND (needs_whole_history OR coalesce(gap, 0) > 0),
+       'prices' = ANY (%(operations)s::text[]) AND NOT prices_back_off AND (needs_whole_history OR coalesce(gap, 0) > 0),
        CASE WHEN needs_whole_history THEN NULL ELSE gap END,
-       'fundamentals' = ANY (%(operations)s::text[])
+       'fundamentals' = ANY (%(operations)s::text[]) AND NOT fundamentals_back_off
        AND (needs_fundamentals_reprocess
             OR fundamental_refresh_frequency <> 'never'
                AND (NOT fundamentals_loaded OR next_fundamental_refresh <= (%(now)s::timestamptz AT TIME ZONE 'UTC')::date)),
-       unwanted, prices_checked_to, fundamentals_loaded_at
+       prices_back_off OR fundamentals_back_off, unwanted, prices_checked_to, fundamentals_loaded_at
 FROM judged

@@ -5,7 +5,7 @@ INSERT INTO financial_screener.plan_items
 SELECT %(execution_id)s::text, delta.group_name, delta.asset_id, delta.exchange_id, item.operation, item.way, delta.expected_to, item.calls,
        CASE WHEN item.due THEN 'planned' ELSE 'skipped' END,
        item.due,
-       CASE WHEN item.due THEN NULL ELSE 'up_to_date' END,
+       CASE WHEN item.due THEN NULL WHEN delta.backing_off THEN 'backing_off' ELSE 'up_to_date' END,
        CASE WHEN item.due THEN NULL ELSE now() END
 FROM delta
 CROSS JOIN LATERAL (
