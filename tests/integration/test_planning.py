@@ -1,4 +1,4 @@
-"""The plan of a run on real Postgres: what is due, which way, within which budget, all or nothing."""
+"""The plan of a run on real Postgres: what is due, by which way, within which budget."""
 
 from collections import Counter
 from collections.abc import Sequence
