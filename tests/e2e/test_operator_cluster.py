@@ -192,6 +192,13 @@ class Operator:
         if len(self.writes) in self.die_after:
             raise Killed
 
+    def fence_is_free(self) -> bool:
+        try:
+            self.store.hold_fence()
+        except FenceHeldElsewhere:
+            return False
+        return True
+
     def due(self) -> bool:
         """Whether another look may find something: at once after a write, else in a while."""
         return self.busy or time.monotonic() - self.looked_at > PAUSE_S
@@ -207,6 +214,7 @@ class Operator:
         except Killed:
             # Its connection goes with it, and so does the fence.
             self.store.close()
+            wait_until(self.fence_is_free, "a session that is closed gives its lock back")
             self.start()
         self.looked_at = time.monotonic()
         self.busy = len(self.writes) > before
