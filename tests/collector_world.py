@@ -300,7 +300,8 @@ class World:
         for secret in (self.simulator.token, PASSWORD):
             for table in tables:
                 count = self.value(
-                    f"SELECT count(*) FROM {table['tablename']} AS t WHERE t::text LIKE %s",
+                    f"SELECT count(*) FROM {table['tablename']} AS t"  # noqa: S608
+                    " WHERE t::text LIKE %s",
                     f"%{secret}%",
                 )
                 assert count == 0, f"{table['tablename']} holds a secret"

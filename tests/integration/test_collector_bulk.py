@@ -1,0 +1,323 @@
+"""Bulk days: bars, actions and their consequences, refusals; real Postgres and the simulator."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from collector_world import FIRST, Owner, World, login
+from market import Asset
+from simulator_fixture import DATA_MOMENT, Simulator
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass(frozen=True)
+class Day:
+    """A session on SW on which the asset `payer` has a dividend and `others` only trade."""
+
+    before: date
+    session: date
+    payer: str
+    others: list[str]
+
+
+@pytest.fixture(scope="module")
+def day(_simulator_process: Simulator) -> Day:
+    vendor = _simulator_process
+    vendor.reset()
+    vendor.clock(data=DATA_MOMENT)
+
+    def bulk(session: date, kind: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = vendor.get(
+            "eod-bulk-last-day/SW", date=session.isoformat(), type=kind
+        ).json()
+        return [row for row in rows if row["date"] == session.isoformat()]
+
+    listed = vendor.get("exchange-symbol-list/SW").json()
+    stocks = {row["Code"] for row in listed if row["Type"] == "Common Stock"}
+    started = {row["code"] for row in bulk(FIRST, "eod")}
+    session, later = date(2023, 9, 14), {row["code"] for row in bulk(date(2023, 9, 15), "eod")}
+    while True:
+        codes = {row["code"] for row in bulk(session, "eod")} & stocks & started & later
+        paying = {row["code"] for row in bulk(session, "dividends")} & codes
+        splitting = {row["code"] for row in bulk(session, "splits")}
+        before = session - timedelta(days=1)
+        traded = {row["code"] for row in bulk(before, "eod")}
+        if paying - splitting and traded:
+            payer = min(paying - splitting)
+            quiet = sorted((codes & traded) - paying - splitting)
+            return Day(before, session, payer, quiet[:5])
+        later = {row["code"] for row in bulk(session, "eod")} or later
+        session -= timedelta(days=1)
+
+
+@pytest.fixture
+def world(owner: Owner, simulator: Simulator, day: Day) -> Iterator[World]:
+    """Every asset's history is stored up to the session before."""
+    simulator.clock(data=DATA_MOMENT)
+    with login(owner) as url:
+        world = World(owner, url, simulator)
+        world.open(execution_id="run-0")
+        world.add(*(Asset(code, "SW") for code in (day.payer, *day.others)))
+        for code in (day.payer, *day.others):
+            world.plan(f"{code}.SW", first=FIRST, last=day.before)
+        assert world.group().code == 0
+        world.open(execution_id="run-1")
+        yield world
+
+
+def tickers(day: Day) -> list[str]:
+    return [f"{code}.SW" for code in (day.payer, *day.others)]
+
+
+def states(world: World) -> dict[str, dict[str, Any]]:
+    return {row["ticker"]: row for row in world.rows("SELECT * FROM asset_processing_state")}
+
+
+def test_a_bulk_day_brings_every_asset_its_bar_and_a_payer_its_whole_history(
+    world: World, day: Day
+) -> None:
+    world.plan_bulk("SW", tickers(day), day.session)
+    changed = {ticker: row["prices_changed_at"] for ticker, row in states(world).items()}
+
+    assert world.group().code == 0
+
+    assert set(world.items().values()) == {("succeeded", None)}
+    assert {key: value for key, value in world.details().items() if key[0] is None} == {
+        (None, "bulk_dividends"): ("success", 100),
+        (None, "bulk_splits"): ("success", 100),
+        (None, "bulk_prices"): ("success", 100),
+    }
+    # The payer went by a request of its own, so that what came before is adjusted too.
+    assert world.details()[f"{day.payer}.SW", "prices_incremental"] == ("success", 1)
+    assert (
+        world.value(
+            "SELECT way FROM plan_items JOIN assets ON assets.id = asset_id"
+            " WHERE code = %s AND execution_id = 'run-1'",
+            day.payer,
+        )
+        == "asset"
+    )
+    action = world.rows(
+        "SELECT * FROM corporate_actions WHERE asset_id = %s", world.asset_id(f"{day.payer}.SW")
+    )[0]
+    assert (action["kind"], action["ex_date"]) == ("dividend", day.session)
+    assert action["dividend"] > 0
+    for ticker, state in states(world).items():
+        assert state["prices_last_date"] == state["prices_checked_to"] == day.session
+        assert not state["needs_prices_reprocess"]
+        assert state["prices_changed_at"] > changed[ticker]
+    vendor = world.simulator.get(
+        f"eod/{day.payer}.SW", **{"from": FIRST.isoformat(), "to": day.session.isoformat()}
+    ).json()
+    assert [bar["adjusted_close"] for bar in vendor] == [
+        row["adj_close"]
+        for row in world.rows(
+            "SELECT adj_close FROM stock_prices WHERE asset_id = %s ORDER BY date",
+            world.asset_id(f"{day.payer}.SW"),
+        )
+    ]
+
+
+def test_ledgers_agree_after_a_bulk_day(world: World, day: Day) -> None:
+    world.plan_bulk("SW", tickers(day), day.session)
+    assert world.group().code == 0
+    world.assert_ledgers_agree()
+    assert (
+        world.value(
+            "SELECT sum(api_calls_used) FROM asset_processing_details WHERE execution_id = 'run-1'"
+        )
+        == 301
+    )
+
+
+def test_an_action_of_an_asset_without_an_item_makes_it_due(world: World, day: Day) -> None:
+    world.plan_bulk("SW", [f"{code}.SW" for code in day.others], day.session)
+
+    assert world.group().code == 0
+
+    found = states(world)
+    assert found[f"{day.payer}.SW"]["needs_prices_reprocess"]
+    assert found[f"{day.payer}.SW"]["prices_checked_to"] == day.before
+    assert not found[f"{day.others[0]}.SW"]["needs_prices_reprocess"]
+
+
+def test_an_action_seen_before_does_not_make_its_asset_due_again(world: World, day: Day) -> None:
+    world.plan_bulk("SW", tickers(day), day.session)
+    world.group()
+    world.open(execution_id="run-2")
+    world.plan_bulk("SW", tickers(day), day.session)
+
+    assert world.group().code == 0
+
+    assert world.value(
+        "SELECT count(*) FROM plan_items WHERE execution_id = 'run-2' AND way = 'bulk'"
+    ) == len(tickers(day))
+    assert not any(state["needs_prices_reprocess"] for state in states(world).values())
+    assert set(world.items().values()) == {("succeeded", None)}
+
+
+def test_an_asset_without_a_bar_did_not_trade(world: World, day: Day) -> None:
+    world.add(Asset("QUIET", "SW", checked_to=day.before))
+    world.plan_bulk("SW", [*tickers(day), "QUIET.SW"], day.session)
+
+    assert world.group().code == 0
+
+    assert world.items()["QUIET.SW", "prices_incremental"] == ("skipped", "no_trade")
+    state = states(world)["QUIET.SW"]
+    assert state["prices_checked_to"] == day.session
+    assert state["prices_last_date"] is None
+    world.assert_ledgers_agree()
+
+
+def bulk_body(day: Day, **changes: object) -> str:
+    rows = [
+        {
+            "code": code,
+            "exchange_short_name": "SW",
+            "date": day.session.isoformat(),
+            "open": 333,
+            "high": "342.46",
+            "low": 327,
+            "close": 341.5,
+            "adjusted_close": 341.5,
+            "volume": 738,
+        }
+        for code in day.others
+    ]
+    rows[0] |= changes
+    return json.dumps(rows)
+
+
+def only_prices(world: World) -> None:
+    """Leaves of the plan's bulk fetches the prices alone."""
+    world.rows(
+        "DELETE FROM plan_fetches WHERE kind IN ('bulk_splits', 'bulk_dividends') RETURNING id"
+    )
+
+
+def test_a_bulk_row_of_another_day_is_refused(world: World, day: Day) -> None:
+    others = [f"{code}.SW" for code in day.others]
+    world.plan_bulk("SW", others, day.session)
+    only_prices(world)
+    body = bulk_body(day, date=day.before.isoformat(), close=1, open=1, low=1)
+    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": body}])
+
+    assert world.group().code == 0
+
+    assert world.items()[others[0], "prices_incremental"] == ("skipped", "no_trade")
+    assert world.items()[others[1], "prices_incremental"] == ("succeeded", None)
+    assert world.value("SELECT count(*) FROM stock_prices WHERE close = 1") == 0
+    message = world.value("SELECT message FROM plan_fetches WHERE kind = 'bulk_prices'")
+    assert message.startswith("1 rows of another day")
+
+
+@pytest.mark.parametrize(
+    ("body", "error_code"),
+    [
+        pytest.param("[]", "empty_history", id="an empty list"),
+        pytest.param("echo", "empty_history", id="the session before, echoed"),
+        pytest.param('{"Error":"x"}', "bad_payload", id="an error text"),
+    ],
+)
+def test_a_bulk_day_without_a_bar_of_the_session_is_no_success(
+    world: World, day: Day, body: str, error_code: str
+) -> None:
+    others = [f"{code}.SW" for code in day.others]
+    world.plan_bulk("SW", others, day.session)
+    only_prices(world)
+    if body == "echo":
+        body = bulk_body(day).replace(day.session.isoformat(), day.before.isoformat())
+    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": body}])
+
+    assert world.group().code == 0
+
+    assert set(world.items().values()) == {("failed", error_code)}
+    for state in states(world).values():
+        assert state["prices_checked_to"] == day.before
+        assert state["consecutive_failures"] == 0
+    world.assert_ledgers_agree()
+
+
+def test_a_bad_bar_of_a_bulk_day_is_set_aside_and_its_asset_failed(world: World, day: Day) -> None:
+    others = [f"{code}.SW" for code in day.others]
+    world.plan_bulk("SW", others, day.session)
+    only_prices(world)
+    world.simulator.admin(
+        "outage", [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day, high=100)}]
+    )
+
+    assert world.group().code == 0
+
+    assert world.items()[others[0], "prices_incremental"] == ("failed", "bad_data")
+    assert world.items()[others[1], "prices_incremental"] == ("succeeded", None)
+    (bad,) = world.rows("SELECT * FROM quarantined_bars")
+    assert (bad["date"], bad["rule"]) == (day.session, "low_high_order")
+
+
+def test_a_bulk_day_that_is_hardly_there_is_not_published_yet(world: World, day: Day) -> None:
+    many = [f"Z{number}" for number in range(80)]
+    world.add(*(Asset(code, "SW", checked_to=day.before) for code in many))
+    world.plan_bulk("SW", [f"{code}.SW" for code in (*many, *day.others)], day.session)
+    only_prices(world)
+    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day)}])
+
+    assert world.group().code == 0
+
+    assert set(world.items().values()) == {("failed", "bad_data")}
+    assert world.value("SELECT count(*) FROM stock_prices WHERE date = %s", day.session) == 0
+
+
+def test_failed_dividends_fail_the_day_for_nobody_knows_who_paid(world: World, day: Day) -> None:
+    world.plan_bulk("SW", tickers(day), day.session)
+    world.rows("DELETE FROM plan_fetches WHERE kind = 'bulk_splits' RETURNING id")
+    world.rows(
+        "UPDATE plan_fetches SET kind = 'bulk_dividends' WHERE kind = 'bulk_prices' RETURNING id"
+    )
+    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": "oops", "count": 1}])
+
+    assert world.group().code == 0
+
+    ended = world.items()
+    assert ended[f"{day.others[0]}.SW", "prices_incremental"] == ("failed", "bad_payload")
+    assert states(world)[f"{day.others[0]}.SW"]["prices_checked_to"] == day.before
+
+
+def test_without_bulk_in_the_plan_every_asset_is_asked_for(world: World, day: Day) -> None:
+    world.plan_bulk("SW", tickers(day), day.session)
+    world.simulator.admin("account", {"withdrawn": ["eod-bulk-last-day"]})
+    before = world.simulator.calls()
+
+    assert world.group().code == 0
+
+    assert set(world.items().values()) == {("succeeded", None)}
+    assert world.simulator.calls() - before == len(tickers(day))
+    (slice_,) = world.rows(
+        "SELECT notes FROM slices WHERE kind = 'group' AND execution_id = 'run-1'"
+    )
+    assert slice_["notes"] == [
+        "The vendor's plan does not include bulk days; SW is asked for asset by asset."
+    ]
+    assert world.value(
+        "SELECT in_plan FROM vendor_endpoints WHERE endpoint = 'eod-bulk-last-day'"
+    ) is (False)
+    assert {
+        row["error_code"]
+        for row in world.rows("SELECT error_code FROM plan_fetches WHERE kind LIKE 'bulk%%'")
+    } == {"not_in_plan"}
+    world.assert_ledgers_agree()
+
+
+def test_without_calls_a_bulk_day_is_deferred_with_its_items(world: World, day: Day) -> None:
+    world.plan_bulk("SW", tickers(day), day.session)
+
+    assert world.group(EODHD_DAILY_LIMIT="150").code == 0
+
+    assert set(world.items().values()) == {("deferred", "daily_limit")}
+    assert len([key for key in world.details() if key[0]]) == len(tickers(day))
+    assert all(state["prices_checked_to"] == day.before for state in states(world).values())
+    assert world.used() <= 150
+    world.assert_ledgers_agree()

@@ -1,0 +1,299 @@
+"""A run's preflight on real Postgres against the vendor simulator."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+
+import pytest
+from collector_world import Owner, World, login
+from market import Asset
+from simulator_fixture import DATA_MOMENT, Simulator
+
+pytestmark = pytest.mark.integration
+
+HISTORY = {"years": 2}
+
+
+def spec(*exchanges: str, symbols: list[str] | None = None, **more: object) -> dict[str, object]:
+    group: dict[str, object] = {"name": "swiss", "exchanges": list(exchanges)}
+    if symbols is not None:
+        group["symbols"] = symbols
+    return {"groups": [group], "history": HISTORY, **more}
+
+
+@pytest.fixture
+def world(owner: Owner, simulator: Simulator) -> Iterator[World]:
+    simulator.clock(data=DATA_MOMENT)
+    with login(owner) as url:
+        yield World(owner, url, simulator)
+
+
+def the_slice(world: World) -> dict[str, object]:
+    (row,) = world.rows(
+        "SELECT * FROM slices WHERE kind = 'preflight' AND execution_id = %s", world.execution_id
+    )
+    return row
+
+
+def test_a_preflight_reads_the_counter_lists_and_details_and_knows_the_sessions(
+    world: World,
+) -> None:
+    world.open(spec("SW"))
+
+    assert world.preflight().code == 0
+
+    assert the_slice(world)["finished_at"] is not None and the_slice(world)["reason"] is None
+    assert world.details() == {
+        (None, "preflight_user"): ("success", 1),
+        (None, "preflight_symbols"): ("success", 1),
+        (None, "preflight_details"): ("success", 5),
+    }
+    world.assert_ledgers_agree()
+    vendor = world.simulator.get("exchange-symbol-list/SW").json()
+    stocks = {row["Code"] for row in vendor if row["Type"] == "Common Stock"}
+    assets = world.rows("SELECT * FROM assets")
+    assert {row["code"] for row in assets} == stocks
+    assert all(row["listed"] and row["ticker"] == f"{row['code']}.SW" for row in assets)
+    assert world.value("SELECT count(*) FROM asset_processing_state") == len(stocks)
+    (exchange,) = world.rows("SELECT * FROM exchanges WHERE code = 'SW'")
+    assert exchange["listed_at"] and exchange["details_at"]
+    assert exchange["details"]["Code"] == "SW"
+    today = datetime.now(UTC).date()
+    span = world.rows("SELECT min(session), max(session) FROM exchange_sessions")[0]
+    assert span["min"] <= today.replace(year=today.year - 2, day=min(today.day, 28))
+    assert span["max"] > today
+    (account,) = world.rows("SELECT * FROM vendor_account")
+    assert (account["daily_limit"], account["requests_per_minute"]) == (100_000, 1000)
+    world.assert_no_secret()
+
+
+def test_a_second_preflight_of_a_day_asks_for_the_counter_alone(world: World) -> None:
+    world.open(spec("SW"))
+    world.preflight()
+    world.open(spec("SW"), execution_id="run-2")
+
+    assert world.preflight().code == 0
+
+    assert set(world.details()) == {(None, "preflight_user")}
+    world.assert_ledgers_agree()
+
+
+def test_closes_are_known_in_utc_with_what_the_calendar_gets_wrong(world: World) -> None:
+    world.open(spec("F", asOf="2023-09-19"))
+    assert world.preflight().code == 0
+    closes = world.value(
+        "SELECT closes_at FROM exchange_sessions JOIN exchanges ON exchanges.id = exchange_id"
+        " WHERE code = 'F' AND session = '2023-07-03'"
+    )
+    assert closes == datetime.combine(date(2023, 7, 3), time(20), UTC)
+
+
+def test_a_symbol_that_no_list_has_is_an_asset_all_the_same(world: World) -> None:
+    world.open(spec("US", symbols=["AAPL", "NOSUCH-X"]))
+
+    assert world.preflight().code == 0
+
+    assert world.rows("SELECT type, listed FROM assets WHERE code = 'NOSUCH-X'") == [
+        {"type": None, "listed": True}
+    ]
+    assert world.value("SELECT type FROM assets WHERE code = 'AAPL'") == "Common Stock"
+
+
+def test_the_demo_plan_serves_named_symbols_without_lists_and_details(world: World) -> None:
+    world.simulator.admin("account", {"plan": "demo"})
+    world.open(spec("US", symbols=["AAPL", "MSFT", "TSLA", "VTI"]))
+
+    assert world.preflight().code == 0
+
+    assert world.value("SELECT count(*) FROM assets") == 4
+    assert the_slice(world)["notes"] == [
+        "The vendor's plan does not include symbol lists; the named symbols are used.",
+        "The vendor's plan does not include exchange details; the built-in calendars are used.",
+    ]
+    assert world.rows("SELECT endpoint, in_plan FROM vendor_endpoints ORDER BY 1") == [
+        {"endpoint": "exchange-details", "in_plan": False},
+        {"endpoint": "exchange-symbol-list", "in_plan": False},
+    ]
+    world.assert_ledgers_agree()
+
+
+def test_a_list_that_the_plan_lacks_is_made_up_for_by_known_assets(world: World) -> None:
+    world.simulator.admin("account", {"withdrawn": ["exchange-symbol-list"]})
+    world.add(Asset("KNOWN", "SW"))
+    world.open(spec("SW"))
+
+    assert world.preflight().code == 0
+
+    assert the_slice(world)["notes"] == [
+        "The vendor's plan does not include symbol lists; the assets known so far are used."
+    ]
+
+
+def test_without_list_symbols_or_assets_there_is_no_way(world: World) -> None:
+    world.simulator.admin("account", {"withdrawn": ["exchange-symbol-list"]})
+    world.open(spec("SW"))
+
+    ended = world.preflight()
+
+    assert ended.code == 11
+    assert the_slice(world)["reason"] == "EndpointNotInPlan"
+    assert "'SW'" in str(the_slice(world)["message"])
+    assert the_slice(world)["finished_at"] is not None
+    assert world.preflight().code == 11
+
+
+def test_an_exchange_that_the_vendor_does_not_list_is_named(world: World) -> None:
+    world.open(spec("SW", "XX"))
+
+    ended = world.preflight()
+
+    assert ended.code == 12
+    assert the_slice(world)["reason"] == "InvalidSpec"
+    assert the_slice(world)["message"] == (
+        "spec.groups: exchange 'XX' is not one that the vendor lists"
+    )
+    assert world.value("SELECT count(*) FROM exchanges WHERE code = 'XX'") == 0
+    world.assert_ledgers_agree()
+
+
+def test_an_exchange_that_is_new_here_comes_with_its_calendar(world: World) -> None:
+    listed = world.simulator.get("exchanges-list").json()
+    known = {row["code"] for row in world.rows("SELECT code FROM exchanges")}
+    new = [row for row in listed if row["Code"] not in known]
+    world.simulator.reset()
+    world.simulator.clock(data=DATA_MOMENT)
+    if not new:
+        body = json.dumps(
+            [{"Code": "BUD", "Name": "Budapest", "OperatingMIC": "XBUD", "Currency": "HUF"}]
+        )
+        world.simulator.admin("outage", [{"endpoint": "exchanges-list", "body": body}])
+        new = [{"Code": "BUD", "OperatingMIC": "XBUD"}]
+    code = new[0]["Code"]
+    world.open(spec(code, symbols=["SOME"]))
+
+    assert world.preflight().code == 0
+
+    (exchange,) = world.rows("SELECT * FROM exchanges WHERE code = %s", code)
+    assert exchange["mic"] and exchange["currency"]
+    assert (
+        world.value("SELECT count(*) FROM exchange_sessions WHERE exchange_id = %s", exchange["id"])
+        > 400
+    )
+
+
+def test_a_truncated_list_is_not_believed(world: World) -> None:
+    world.open(spec("SW"))
+    world.preflight()
+    assets = world.value("SELECT count(*) FROM assets WHERE listed")
+    world.owner.execute(
+        "UPDATE financial_screener.exchanges SET listed_at = now() - interval '2 days'"
+    )
+    body = json.dumps([{"Code": "ABC", "Type": "Common Stock", "Name": "Abc"}])
+    world.simulator.admin("outage", [{"endpoint": "exchange-symbol-list", "body": body}])
+    world.open(spec("SW"), execution_id="run-2")
+
+    assert world.preflight().code == 0
+
+    assert world.value("SELECT count(*) FROM assets WHERE listed") == assets
+    assert "was not believed" in str(the_slice(world)["notes"])
+
+
+def test_an_asset_that_a_list_no_longer_has_is_unlisted_and_kept(world: World) -> None:
+    world.add(Asset("LEFT", "SW"))
+    world.open(spec("SW"))
+
+    assert world.preflight().code == 0
+
+    (asset,) = world.rows("SELECT listed, delisted_at FROM assets WHERE code = 'LEFT'")
+    assert asset["listed"] is False and asset["delisted_at"] is not None
+
+
+def test_a_refused_token_ends_the_run(world: World) -> None:
+    world.open(spec("SW"))
+
+    ended = world.preflight(EODHD_API_TOKEN="another.token")
+
+    assert ended.code == 10
+    assert the_slice(world)["reason"] == "TokenRefused"
+    assert world.details() == {(None, "preflight_user"): ("failed", 0)}
+    world.assert_ledgers_agree()
+
+
+def test_calls_of_other_clients_are_seen_and_kept_off(world: World) -> None:
+    world.simulator.admin("account", {"used": 90_000})
+    world.open(spec("SW"))
+
+    assert world.preflight(EODHD_DAILY_LIMIT="90004").code == 0
+
+    (quota,) = world.rows("SELECT * FROM api_daily_quota")
+    assert quota["calls_limit"] == 90_004
+    assert quota["vendor_used"] == 90_001
+    # The counter and the list fit; the details would have taken the day beyond its limit.
+    assert quota["calls_used"] == 90_002 == world.simulator.calls()
+    assert the_slice(world)["reason"] == "DailyLimitReached"
+
+
+def test_a_spent_day_ends_the_preflight_in_order(world: World) -> None:
+    world.simulator.admin("account", {"used": 100_000})
+    world.open(spec("SW", symbols=["NESN"]))
+
+    assert world.preflight().code == 0
+
+    assert the_slice(world)["reason"] == "DailyLimitReached"
+    assert world.value("SELECT spent FROM api_daily_quota")
+    # What costs no call is there: the symbols can be planned, and be deferred.
+    assert world.value("SELECT count(*) FROM assets") == 1
+    assert world.value("SELECT count(*) FROM exchange_sessions") > 400
+
+
+def test_what_a_killed_worker_had_leased_comes_back_with_the_next_reading(world: World) -> None:
+    world.open(spec("SW"))
+    world.preflight()
+    dead = world.value(
+        "INSERT INTO workers (execution_id, slice, pod) VALUES ('run-1', 'x', 'y') RETURNING id"
+    )
+    world.rows("UPDATE api_daily_quota SET calls_used = calls_used + 100 RETURNING day")
+    world.rows(
+        "INSERT INTO api_leases (day, execution_id, worker_id, calls)"
+        " VALUES ((now() AT TIME ZONE 'UTC')::date, 'run-1', %s, 100) RETURNING id",
+        dead,
+    )
+    assert world.used() > world.simulator.calls()
+    world.open(spec("SW"), execution_id="run-2")
+
+    assert world.preflight().code == 0
+
+    assert world.used() == world.simulator.calls()
+    assert world.value("SELECT calls_spent FROM api_leases WHERE worker_id = %s", dead) == 100
+
+
+def test_what_a_live_worker_may_still_spend_stays_reserved(world: World) -> None:
+    world.open(spec("SW"))
+    world.preflight()
+    live = world.value(
+        "INSERT INTO workers (execution_id, slice, pod) VALUES ('run-1', 'x', 'y') RETURNING id"
+    )
+    world.owner.execute("SELECT pg_advisory_lock(730001, %s)", (live,))
+    world.rows("UPDATE api_daily_quota SET calls_used = calls_used + 100 RETURNING day")
+    world.rows(
+        "INSERT INTO api_leases (day, execution_id, worker_id, calls, calls_spent)"
+        " VALUES ((now() AT TIME ZONE 'UTC')::date, 'run-1', %s, 100, 30) RETURNING id",
+        live,
+    )
+    world.open(spec("SW"), execution_id="run-2")
+
+    assert world.preflight().code == 0
+
+    assert world.used() == world.simulator.calls() + 70
+    assert world.value("SELECT closed_at FROM api_leases WHERE worker_id = %s", live) is None
+    world.owner.execute("SELECT pg_advisory_unlock(730001, %s)", (live,))
+
+
+def test_yesterdays_counter_is_not_todays(world: World) -> None:
+    world.simulator.clock(data=DATA_MOMENT, accounting="2020-01-01T12:00:00Z")
+    world.simulator.get("user")
+    world.open(spec("SW"))
+
+    assert world.preflight().code == 0
+
+    assert world.value("SELECT vendor_used FROM api_daily_quota") == 1
