@@ -11,21 +11,19 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-from screener_analyzer import logs, settings
+from screener_analyzer import settings
 from screener_analyzer.run import Terminated, run
 from screener_analyzer.store import Store
 from screener_analyzer.worker import registered
 from screener_sql.errors import BadSetting, DatabaseUnreachable
+from screener_sql.logs import leave_last_words, start_logging
 from screener_sql.model import ExitCode
 
 logger = logging.getLogger("screener_analyzer")
 
-TERMINATION_LOG = "/dev/termination-log"
-"""Where a kubelet reads a container's last words, if it has mounted the file."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    logs.configure(os.environ.get("LOG_FORMAT", "").strip() or "json")
+    start_logging(os.environ.get("LOG_FORMAT", "").strip() or "json")
     stop = threading.Event()
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
@@ -68,16 +66,6 @@ def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str
     if code is ExitCode.NOT_VERIFIED:
         return code, "stored indicators differ from those computed"
     return code, None
-
-
-def leave_last_words(message: str, path: str = TERMINATION_LOG) -> None:
-    """Writes only into a file that is there: it is the kubelet's to make."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
-    except OSError:
-        return  # no kubelet, or no right to write: the log has the message too
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(message + "\n")
 
 
 if __name__ == "__main__":

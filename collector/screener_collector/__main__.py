@@ -12,23 +12,21 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from screener_collector.closing import Closer
 from screener_collector.group import Group
 from screener_collector.ledger import Ledger
 from screener_collector.listing import Listing
-from screener_collector.logs import start_logging
 from screener_collector.preflight import Preflight
 from screener_collector.settings import Settings, read_log_format, read_settings
 from screener_collector.store import Database, Store, Worker, connect_patiently
 from screener_collector.vendor import Vendor
 from screener_sql.errors import BadSetting, DatabaseUnreachable, ScreenerError
+from screener_sql.logs import leave_last_words, start_logging
 from screener_sql.model import ExitCode, SliceKind, SliceReason
 
 logger = logging.getLogger(__name__)
 
-TERMINATION_LOG = Path("/dev/termination-log")
 EXIT_BY_REASON = {
     SliceReason.TOKEN_REFUSED: ExitCode.TOKEN_REFUSED,
     SliceReason.ENDPOINT_NOT_IN_PLAN: ExitCode.ENDPOINT_NOT_IN_PLAN,
@@ -184,12 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _end(code: int, sentence: str) -> int:
     """Says in one sentence why it ended, where people look: the log and the pod's last message."""
     logger.error("%s", sentence, extra={"action": "ended", "exit_code": int(code)})
-    try:
-        # The kubelet makes the file; elsewhere there is none, and nobody who reads it.
-        if TERMINATION_LOG.exists():
-            TERMINATION_LOG.write_text(sentence[:500])
-    except OSError as error:
-        logger.warning("the termination message could not be written: %s", error.strerror)
+    leave_last_words(sentence)
     return int(code)
 
 

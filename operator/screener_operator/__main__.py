@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import kopf
 
-from screener_operator import health, logs
+from screener_operator import health
 from screener_operator.cluster import Cluster, load_configuration
 from screener_operator.handlers import make_registry, watch_settings
 from screener_operator.reconciler import Reconciler
@@ -24,6 +24,7 @@ from screener_operator.store import Store
 from screener_operator.worker import Worker
 from screener_operator.workqueue import WorkQueue
 from screener_sql.errors import BadSetting
+from screener_sql.logs import start_logging
 from screener_sql.model import ExitCode
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,10 @@ def operate(settings: Settings) -> int:
 def main() -> int:
     try:
         settings = Settings.from_environment(os.environ)
-        logs.configure(settings.log_format)
+        start_logging(settings.log_format)
+        # A line for each watch event, and one for each activity of the framework.
+        for chatty in ("kopf", "asyncio"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         return operate(settings)
     except BadSetting as error:
         print(f"screener-operator: {error}", file=sys.stderr)

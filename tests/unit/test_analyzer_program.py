@@ -1,14 +1,9 @@
 """The program around the core: settings, how an item ends, log lines, last words."""
 
 import datetime as dt
-import json
-import logging
-from pathlib import Path
 
 import pytest
 
-from screener_analyzer.__main__ import leave_last_words
-from screener_analyzer.logs import JsonFormatter
 from screener_analyzer.run import compute_item
 from screener_analyzer.series import Bar
 from screener_analyzer.settings import Settings, from_environment
@@ -96,29 +91,3 @@ def test_an_item_that_does_not_succeed_says_why(
     assert result.row is None
     logged = [record for record in caplog.records if record.exc_info]
     assert len(logged) == (ending[1] == "compute_error"), "a fault leaves its traceback in the log"
-
-
-def test_a_log_line_is_one_json_object_with_the_fields_given() -> None:
-    record = logging.makeLogRecord(
-        {"msg": "chunk %s", "args": ("stored",), "levelname": "INFO", "created": 0.0, "items": 3}
-        | {"name": "screener_analyzer.run"}
-    )
-    assert json.loads(JsonFormatter().format(record)) == {
-        "time": "1970-01-01T00:00:00+00:00",
-        "level": "info",
-        "message": "chunk stored",
-        "logger": "screener_analyzer.run",
-        "items": 3,
-    }
-
-
-def test_last_words_go_into_the_kubelets_file(tmp_path: Path) -> None:
-    file = tmp_path / "termination-log"
-    file.write_text("something longer that was there before")
-    leave_last_words("the database is away", str(file))
-    assert file.read_text() == "the database is away\n"
-
-
-def test_last_words_make_no_file(tmp_path: Path) -> None:
-    leave_last_words("the database is away", str(tmp_path / "termination-log"))
-    assert list(tmp_path.iterdir()) == []

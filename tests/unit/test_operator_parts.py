@@ -2,9 +2,7 @@
 templates.
 """
 
-import io
 import json
-import logging
 import threading
 import urllib.error
 import urllib.request
@@ -22,7 +20,6 @@ from screener_operator.cluster import job_facts
 from screener_operator.conditions import Condition, set_condition, set_conditions
 from screener_operator.events import event, transitions
 from screener_operator.facts import Counts, JobState
-from screener_operator.logs import JsonFormatter
 from screener_operator.outcome import Outcome, judge
 from screener_operator.reasons import Reason
 from screener_operator.schedule import read_template
@@ -518,24 +515,6 @@ def test_settings_have_defaults() -> None:
 def test_wrong_settings_are_named(change: dict[str, str], message: str) -> None:
     with pytest.raises(BadSetting, match=message):
         Settings.from_environment(ENVIRONMENT | change)
-
-
-def test_a_log_line_is_one_json_object() -> None:
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter())
-    logger = logging.Logger("screener_operator.test")
-    logger.addHandler(handler)
-    try:
-        raise ValueError("two\nlines")
-    except ValueError:
-        logger.exception("run %s failed", "daily", extra={"action": "closed", "run": "daily"})
-    [line] = stream.getvalue().splitlines()
-    parsed = json.loads(line)
-    assert parsed["message"] == "run daily failed"
-    assert (parsed["level"], parsed["action"], parsed["run"]) == ("error", "closed", "daily")
-    assert parsed["time"].endswith("+00:00")
-    assert "ValueError: two" in parsed["error"]
 
 
 TEMPLATE = """

@@ -1,7 +1,7 @@
-"""Adapter: log lines on standard error, one JSON object or one text line each, without secrets.
+"""Adapter: how every program speaks: log lines on standard error, and its last words.
 
-Secrets are kept out where they are used; here a line that holds one all the same is mended,
-whatever library wrote it.
+A line is one JSON object or one line of text. Secrets are kept out where they are used; here a line
+that holds one all the same is mended, whatever library wrote it.
 """
 
 import json
@@ -9,8 +9,15 @@ import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
-_OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime"}
+TERMINATION_LOG = Path("/dev/termination-log")
+"""Where a kubelet reads a container's last words; it makes the file."""
+LAST_WORDS_CHARS = 500
+
+logger = logging.getLogger(__name__)
+
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class Formatter(logging.Formatter):
@@ -56,3 +63,12 @@ def start_logging(log_format: str, secrets: Sequence[str] = ()) -> Formatter:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     return formatter
+
+
+def leave_last_words(sentence: str, file: Path = TERMINATION_LOG) -> None:
+    """Tells the kubelet in one sentence why the program ends; the log has it in any case."""
+    try:
+        if file.exists():
+            file.write_text(sentence[:LAST_WORDS_CHARS] + "\n")
+    except OSError as error:
+        logger.warning("the termination message could not be written: %s", error.strerror)
