@@ -34,7 +34,10 @@ def known_calendar(mics: tuple[str, ...]) -> tuple[str, str] | None:
                 resolved = exchange_calendars.resolve_alias(mic)
                 if resolved not in exchange_calendars.get_calendar_names():
                     continue
-                return resolved, str(exchange_calendars.get_calendar(resolved).tz)
+                short = exchange_calendars.get_calendar(
+                    resolved, start="2020-01-01", end="2020-02-01"
+                )
+                return resolved, str(short.tz)
             except InvalidCalendarName:
                 continue
     return None
@@ -74,14 +77,15 @@ def _from_library(name: str, close_override: time | None, first: date, last: dat
     import exchange_calendars
     import pandas
 
-    factory = type(exchange_calendars.get_calendar(name))
+    # Only its class is wanted, and the library makes it with a calendar of some days.
+    factory = type(exchange_calendars.get_calendar(name, start="2020-01-01", end="2020-02-01"))
     start, end = pandas.Timestamp(first), pandas.Timestamp(last)
     # Before or after what the library knows of an exchange there is nothing to say.
     if (earliest := factory.bound_min()) is not None:
         start = max(start, earliest)
     if (latest := factory.bound_max()) is not None:
         end = min(end, latest)
-    if start >= end:
+    if start > end:
         return []
     # The library wants more than one session; days are cut off again below.
     margin = pandas.Timedelta(days=14)

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from datetime import date, timedelta
 
+import psycopg
 import pytest
 from collector_world import FIRST, LAST, PASSWORD, Owner, World, kill, login
 from market import Asset
@@ -577,10 +578,11 @@ def test_a_lost_lock_stops_the_worker(world: World, codes: list[str]) -> None:
     world.until(
         lambda: world.value("SELECT count(*) FROM plan_fetches WHERE state = 'claimed'"), "claims"
     )
-    world.rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'screener-collect lock' AND datname = current_database()"
-    )
+    with psycopg.connect(world.url) as itself:  # a login may end its own sessions
+        itself.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'screener-collect lock' AND datname = current_database()"
+        )
 
     assert world.wait(process).code == 21
 
