@@ -269,6 +269,10 @@ class Postgres:
         """Removes the data. The server must have been stopped."""
         if self._home.exists():
             shutil.rmtree(self._home)
+        # The copies of programs go with the last system that needed them.
+        left = list(ROOT_HOME.glob("*")) if ROOT_HOME in self._home.parents else []
+        if left and all(entry.name.startswith("postgres-") for entry in left):
+            shutil.rmtree(ROOT_HOME)
         (self._state / "postgres.json").unlink(missing_ok=True)
 
     def _find_home(self) -> Path:
