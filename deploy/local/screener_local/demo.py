@@ -142,7 +142,10 @@ class Demo:
         return run
 
     def _monitoring(self) -> None:
-        say("The monitoring queries of the Airflow system, unchanged:")
+        say(
+            "The monitoring queries of the Airflow system, unchanged",
+            "(this data ends in 2023, so no price counts as up to date today):",
+        )
         for title, statement in MONITORING:
             self._query(title, statement, {})
 
