@@ -4,10 +4,13 @@ The only module that knows the library, which is imported when first asked for: 
 longer to load than everything else. No clock: the days asked for are arguments.
 """
 
+import logging
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+logger = logging.getLogger(__name__)
 
 WEEKDAY_CLOSE = time(18, 0)
 """Local close of an exchange without a calendar, where weekdays serve as sessions."""
@@ -34,12 +37,12 @@ def known_calendar(mics: tuple[str, ...]) -> tuple[str, str] | None:
                 resolved = exchange_calendars.resolve_alias(mic)
                 if resolved not in exchange_calendars.get_calendar_names():
                     continue
-                short = exchange_calendars.get_calendar(
-                    resolved, start="2020-01-01", end="2020-02-01"
-                )
-                return resolved, str(short.tz)
+                return resolved, str(exchange_calendars.get_calendar(resolved).tz)
             except InvalidCalendarName:
                 continue
+            except NotImplementedError:
+                # Some of its calendars (Athens') do not work with every pandas.
+                logger.warning("the library's calendar of %s does not work", mic)
     return None
 
 
@@ -77,8 +80,9 @@ def _from_library(name: str, close_override: time | None, first: date, last: dat
     import exchange_calendars
     import pandas
 
-    # Only its class is wanted, and the library makes it with a calendar of some days.
-    factory = type(exchange_calendars.get_calendar(name, start="2020-01-01", end="2020-02-01"))
+    # Twenty years back and one ahead, which every calendar of the library takes.
+    default = exchange_calendars.get_calendar(name)
+    factory = type(default)
     start, end = pandas.Timestamp(first), pandas.Timestamp(last)
     # Before or after what the library knows of an exchange there is nothing to say.
     if (earliest := factory.bound_min()) is not None:
@@ -91,7 +95,10 @@ def _from_library(name: str, close_override: time | None, first: date, last: dat
     margin = pandas.Timedelta(days=14)
     low = start - margin if earliest is None else max(earliest, start - margin)
     high = end + margin if latest is None else min(latest, end + margin)
-    calendar = exchange_calendars.get_calendar(name, start=low, end=high)
+    try:
+        calendar = exchange_calendars.get_calendar(name, start=low, end=high)
+    except ValueError:
+        calendar = default  # some do not take every first day
     zone = ZoneInfo(str(calendar.tz))
     early = {stamp.date() for stamp in calendar.early_closes}
     found = []

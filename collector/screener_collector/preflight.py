@@ -169,11 +169,15 @@ class Preflight:
                 )
             raise Retryable(f"{sentence} could not be read: {_why(reply)}")
         listed = parse.exchanges(reply.judged.data)
+        calendars = {code: known_calendar(listed[code].mics) for code in missing & listed.keys()}
         spending = self.ledger.spending()
         async with self.listing.answered(OPERATIONS[endpoint.name], reply, spending) as cursor:
             for code in sorted(missing & listed.keys()):
-                await listing.add_exchange(cursor, listed[code], known_calendar(listed[code].mics))
+                await listing.add_exchange(cursor, listed[code], calendars[code])
         self.ledger.recorded(spending)
+        for code in sorted(missing & listed.keys()):
+            if calendars[code] is None:
+                await self.store.note(f"No calendar of {code} is known; weekdays are its sessions.")
         if unknown := sorted(missing - listed.keys()):
             raise Stop(
                 SliceReason.INVALID_SPEC,

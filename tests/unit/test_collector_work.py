@@ -321,15 +321,19 @@ def test_a_holiday_is_no_session_and_days_ascend() -> None:
 
 
 def test_a_history_older_than_the_calendar_is_no_error() -> None:
-    assert sessions("XKRX", None, None, date(1926, 1, 1), date(1926, 2, 1)) == []
-    found = sessions("XKRX", None, None, date(1955, 12, 1), date(1956, 4, 1))
-    assert found[0].day == date(1956, 3, 3)
+    assert sessions("XSHG", None, None, date(1926, 1, 1), date(1926, 2, 1)) == []
+    found = sessions("XSHG", None, None, date(1990, 1, 1), date(1990, 12, 31))
+    assert found[0].day == date(1990, 12, 3)
 
 
 def test_the_first_mic_with_a_calendar_counts() -> None:
     assert known_calendar(("OTCM", "XBUD")) == ("XBUD", "Europe/Budapest")
     assert known_calendar(("OTCM",)) is None
     assert known_calendar(()) is None
+
+
+def test_a_calendar_that_does_not_work_is_none() -> None:
+    assert known_calendar(("ASEX",)) is None
 
 
 # -- exit codes -------------------------------------------------------------------
