@@ -315,6 +315,13 @@ class World:
         assert used == status["calls"]["used"]
         assert len(status["message"]) <= 512
 
+    def stop_postgres(self) -> None:
+        self.close()
+        self.system.postgres.stop()
+
+    def start_postgres(self) -> None:
+        self.system.postgres.start()
+
     # Secrets
 
     def secrets(self) -> dict[str, str]:
@@ -396,6 +403,24 @@ class World:
         return self.process("screener-operator", DATABASE_URL=url)
 
     # Order
+
+    def know(self, *exchanges: str) -> None:
+        """Has the exchanges' lists and details read, so that a preflight costs one call."""
+        if missing := [
+            exchange
+            for exchange in exchanges
+            if not self.rows(
+                "SELECT 1 FROM exchanges WHERE code = %s"
+                " AND listed_at > now() - interval '12 hours'"
+                " AND details_at > now() - interval '12 hours'",
+                exchange,
+            )
+        ]:
+            name = f"know-{'-'.join(missing).lower()}"
+            self.create(name, [group(code.lower(), code) for code in missing], dryRun=True)
+            self.finish(name)
+            self.delete(COLLECTION_RUN, name)
+            self.clean()
 
     def clean(self) -> None:
         """Ends and removes what is active, and makes rows and vendor as a test expects them."""
@@ -479,6 +504,14 @@ def shared_world(local_system: LocalSystem) -> Iterator[World]:
         world = World(local_system, Cluster(NAMESPACE, configuration), http)
         yield world
         world.close()
+
+
+@pytest.fixture(scope="module")
+def no_runs(shared_world: World) -> Iterator[None]:
+    """A module's tests find no runs of others, and leave none."""
+    shared_world.remove_runs()
+    yield
+    shared_world.remove_runs()
 
 
 @pytest.fixture
