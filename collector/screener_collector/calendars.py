@@ -40,8 +40,8 @@ def known_calendar(mics: tuple[str, ...]) -> tuple[str, str] | None:
                 return resolved, str(exchange_calendars.get_calendar(resolved).tz)
             except InvalidCalendarName:
                 continue
-            except NotImplementedError:
-                # Some of its calendars (Athens') do not work with every pandas.
+            except (NotImplementedError, ValueError):
+                # Some of its calendars (Athens, Tel Aviv) do not work with every pandas.
                 logger.warning("the library's calendar of %s does not work", mic)
     return None
 
