@@ -53,7 +53,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	    echo "Python        making a virtual environment in .venv"; $(PYTHON) -m venv --clear .venv; fi
 	@echo "Python        installing the locked requirements into .venv (a minute or two the first time)"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
-	@$(PIP) install --no-deps --editable .
+	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 # Real bars of six companies; without them the simulator makes some up, and everything works all the same.
