@@ -9,6 +9,7 @@ from screener_sql.errors import BadSetting
 
 DAILY_LIMIT = 100_000
 """Calls a GMT day: the limit of every paid plan of the vendor."""
+_PASSWORD = re.compile(r"\bpassword\s*=\s*('[^']*'|\S+)")
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -36,7 +37,11 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be written anywhere."""
-        password = urlsplit(self.database_url).password if "://" in self.database_url else None
+        if "://" in self.database_url:
+            password = urlsplit(self.database_url).password
+        else:
+            found = _PASSWORD.search(self.database_url)
+            password = found[1].strip("'") if found else None
         return tuple(secret for secret in (self.token, self.database_url, password) if secret)
 
 

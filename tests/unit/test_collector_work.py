@@ -192,6 +192,12 @@ def test_settings_have_defaults_and_show_no_secret() -> None:
     assert "s3cr3t" in settings.secrets
 
 
+@pytest.mark.parametrize("password", ["s3cr3t", "'s3cr3t'"])
+def test_the_password_of_a_keyword_string_is_a_secret_too(password: str) -> None:
+    environment = ENVIRONMENT | {"DATABASE_URL": f"host=db password={password} user=collector"}
+    assert "s3cr3t" in read_settings(environment, "group", "h").secrets
+
+
 def test_in_a_cluster_logs_are_json_unless_told_otherwise() -> None:
     cluster = ENVIRONMENT | {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
     assert read_settings(cluster, "preflight", "h").log_format == "json"
