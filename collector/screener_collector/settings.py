@@ -75,9 +75,8 @@ def read_settings(environment: Mapping[str, str], command: str, host: str) -> Se
 
 
 def read_log_format(environment: Mapping[str, str]) -> str:
-    """`json` or `text`; without a setting, `json` in a cluster. Raises BadSetting."""
-    default = "json" if "KUBERNETES_SERVICE_HOST" in environment else "text"
-    value = environment.get("LOG_FORMAT", "").strip() or default
+    """`json` (also without a setting) or `text`. Raises BadSetting."""
+    value = environment.get("LOG_FORMAT", "").strip() or "json"
     if value not in ("json", "text"):
         raise BadSetting("LOG_FORMAT is neither json nor text")
     return value

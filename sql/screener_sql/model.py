@@ -30,8 +30,6 @@ class ExitCode(IntEnum):
     """The run asks for something that the vendor does not have, such as an unknown exchange."""
     NOT_VERIFIED = 13
     """Stored indicators differ from those computed."""
-    VENDOR_UNREACHABLE = 20
-    """The vendor stayed unreachable."""
     DATABASE_UNREACHABLE = 21
     """Postgres stayed unreachable; the Job starts it again."""
     TERMINATED = 143

@@ -1,4 +1,4 @@
-"""The schema on real Postgres: migrations, partitions, the seed's queries, and what each program may do."""
+"""The schema on real Postgres: migrations, partitions, the seed's queries, rights."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
@@ -82,8 +82,10 @@ def test_the_seeds_monitoring_queries_run_unchanged(owner: Owner, statement: str
 def test_both_usage_queries_give_the_same_total(owner: Owner) -> None:
     owner.execute("SET search_path TO financial_screener")
     owner.execute(
-        "INSERT INTO asset_processing_details (execution_id, ticker, operation, status, api_calls_used)"
-        " VALUES ('r', NULL, 'preflight_user', 'success', 1), ('r', 'SAN.MC', 'prices_bulk', 'success', 1),"
+        "INSERT INTO asset_processing_details"
+        " (execution_id, ticker, operation, status, api_calls_used)"
+        " VALUES ('r', NULL, 'preflight_user', 'success', 1),"
+        " ('r', 'SAN.MC', 'prices_bulk', 'success', 1),"
         " ('r', 'SAN.MC', 'fundamentals_bulk', 'failed', 10)"
     )
     total = owner.execute(SEED_QUERIES[4]).fetchone()

@@ -1,6 +1,6 @@
-"""How items end, settings, spec, calendars, arguments."""
+"""How items end, settings, spec, arguments."""
 
-from datetime import UTC, date, datetime, time
+from datetime import date
 from typing import Any
 
 import pytest
@@ -8,7 +8,6 @@ import pytest
 from screener_collector import work
 from screener_collector.answers import Judged, Meaning
 from screener_collector.bars import BadBar, Bar, Sorted
-from screener_collector.calendars import known_calendar, sessions
 from screener_collector.fundamentals import Fundamentals
 from screener_collector.settings import read_settings
 from screener_collector.spec import covers, is_believable, read_spec, years_before
@@ -187,7 +186,7 @@ def test_settings_have_defaults_and_show_no_secret() -> None:
     settings = read_settings(ENVIRONMENT, "group", "host-1")
     assert settings.base_url == "https://eodhd.com/api"
     assert (settings.daily_limit, settings.slice, settings.pod) == (100_000, "us", "host-1")
-    assert settings.log_format == "text"
+    assert settings.log_format == "json"
     assert "s3cr3t" not in repr(settings) and "6123abc" not in repr(settings)
     assert "s3cr3t" in settings.secrets
 
@@ -196,12 +195,6 @@ def test_settings_have_defaults_and_show_no_secret() -> None:
 def test_the_password_of_a_keyword_string_is_a_secret_too(password: str) -> None:
     environment = ENVIRONMENT | {"DATABASE_URL": f"host=db password={password} user=collector"}
     assert "s3cr3t" in read_settings(environment, "group", "h").secrets
-
-
-def test_in_a_cluster_logs_are_json_unless_told_otherwise() -> None:
-    cluster = ENVIRONMENT | {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
-    assert read_settings(cluster, "preflight", "h").log_format == "json"
-    assert read_settings(cluster | {"LOG_FORMAT": "text"}, "group", "h").log_format == "text"
 
 
 @pytest.mark.parametrize(
@@ -287,61 +280,6 @@ def test_sessions_are_filled_again_when_they_do_not_reach(
     first: date, last: date, enough: bool
 ) -> None:
     assert covers(first, last, date(2024, 1, 1), date(2024, 6, 30)) is enough
-
-
-# -- calendars ------------------------------------------------------------------
-
-CLOSES = [
-    pytest.param("XNYS", None, date(2024, 1, 10), (21, 0), id="New York in winter"),
-    pytest.param("XNYS", None, date(2024, 7, 10), (20, 0), id="New York in summer"),
-    pytest.param(
-        "XNYS", None, date(2023, 11, 24), (18, 0), id="New York's half day after Thanksgiving"
-    ),
-    pytest.param("XLON", None, date(2024, 7, 10), (15, 30), id="London in summer"),
-    pytest.param("XFRA", time(22), date(2024, 1, 10), (21, 0), id="Frankfurt at 22:00 in winter"),
-    pytest.param("XFRA", time(22), date(2024, 7, 10), (20, 0), id="Frankfurt at 22:00 in summer"),
-    pytest.param(
-        "XFRA", time(22), date(2023, 12, 29), (13, 0), id="Frankfurt's half day stays half"
-    ),
-    pytest.param(None, None, date(2024, 7, 10), (16, 0), id="no calendar: 18:00 of a weekday"),
-]
-
-
-@pytest.mark.parametrize(("calendar", "override", "day", "closes"), CLOSES)
-def test_a_session_closes_in_utc(
-    calendar: str | None, override: time | None, day: date, closes: tuple[int, int]
-) -> None:
-    (session,) = sessions(calendar, "Europe/Berlin", override, day, day)
-    assert session.day == day
-    assert session.closes_at == datetime.combine(day, time(*closes), UTC)
-
-
-@pytest.mark.parametrize("calendar", ["XSWX", None])
-def test_a_weekend_has_no_session(calendar: str | None) -> None:
-    assert sessions(calendar, "Europe/Zurich", None, date(2024, 1, 13), date(2024, 1, 14)) == []
-
-
-def test_a_holiday_is_no_session_and_days_ascend() -> None:
-    found = sessions("XNYS", None, None, date(2024, 7, 1), date(2024, 7, 8))
-    assert [session.day.day for session in found] == [1, 2, 3, 5, 8]
-
-
-def test_a_history_older_than_the_calendar_is_no_error() -> None:
-    assert sessions("XSHG", None, None, date(1926, 1, 1), date(1926, 2, 1)) == []
-    found = sessions("XSHG", None, None, date(1990, 1, 1), date(1990, 12, 31))
-    assert found[0].day == date(1990, 12, 3)
-
-
-def test_the_first_mic_with_a_calendar_counts() -> None:
-    assert known_calendar(("OTCM", "XBUD")) == ("XBUD", "Europe/Budapest")
-    assert known_calendar(("OTCM",)) is None
-    assert known_calendar(()) is None
-
-
-@pytest.mark.parametrize("mic", ["ASEX", "XTAE"])
-def test_a_calendar_that_does_not_work_with_this_pandas_is_none_or_right(mic: str) -> None:
-    found = known_calendar((mic,))
-    assert found is None or found[0] == mic
 
 
 # -- exit codes -------------------------------------------------------------------
