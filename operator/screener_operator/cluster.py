@@ -188,13 +188,14 @@ class Cluster:
 
     # Events
 
-    def create_event(self, event: Mapping[str, Any]) -> None:
-        """Creates an Event, unless it was created before."""
+    def create_event(self, event: Mapping[str, Any]) -> bool:
+        """Creates an Event; False if it was created before."""
         path = f"/apis/events.k8s.io/v1/namespaces/{quote(self._namespace)}/events"
         try:
             self._request("POST", path, None, event)
         except AlreadyExists:
-            return
+            return False
+        return True
 
     # HTTP
 

@@ -347,8 +347,8 @@ class Reconciler:
         nothing up.
         """
         try:
-            self._cluster.create_event(event)
-            self._wrote("event")
+            if self._cluster.create_event(event):
+                self._wrote("event")
         except ScreenerError as error:
             logger.warning(
                 "an Event could not be created: %s", error, extra={"action": "event_failed"}
