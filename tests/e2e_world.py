@@ -34,6 +34,8 @@ EVENING = f"{AS_OF}T23:59:00Z"
 """The vendor has the bars of all exchanges up to AS_OF."""
 PATIENCE_S = 60.0
 POLL_S = 0.1
+EXCHANGES = ("MC", "SW", "BR", "LS", "IR")
+"""Whose codes tests may name."""
 UNKNOWN = ("ZZNONE1", "ZZNONE2", "ZZNONE3")
 """Codes that the vendor lists nowhere."""
 
@@ -210,9 +212,13 @@ class World:
         """The paths of the requests that were answered with 200, in their order."""
         return [entry["path"] for entry in self.admin("log") if entry["status"] == 200]
 
-    def codes(self, exchange: str, number: int, *, after: int = 0) -> list[str]:
-        """Some codes that the vendor lists on the exchange; asking is not counted."""
-        if exchange not in self._codes:
+    def codes(self, exchange: str, number: int) -> list[str]:
+        """Some codes that the vendor lists on one of EXCHANGES."""
+        return self._codes[exchange][:number]
+
+    def read_codes(self) -> None:
+        """Asks the vendor for the lists; it counts that."""
+        for exchange in EXCHANGES:
             answer = self.http.get(
                 f"{self.system.simulator.base_url}/exchange-symbol-list/{exchange}",
                 params={"api_token": self.system.simulator.token, "fmt": "json"},
@@ -221,7 +227,6 @@ class World:
             self._codes[exchange] = [
                 each["Code"] for each in answer.json() if each["Type"] == "Common Stock"
             ]
-        return self._codes[exchange][after : after + number]
 
     # Rows
 
@@ -257,6 +262,10 @@ class World:
         after the next preflight.
         """
         if self.rough:
+            self.until(
+                "every worker has ended",
+                lambda: self.one("SELECT count(*) FROM workers WHERE worker_is_alive(id)") == 0,
+            )
             assert self.ledger() >= self.counted()
             self.create("next-preflight", [group("g", "LS", UNKNOWN[:1])], dryRun=True)
             self.finish("next-preflight")
@@ -502,6 +511,7 @@ def shared_world(local_system: LocalSystem) -> Iterator[World]:
     )
     with httpx.Client(timeout=30.0, trust_env=False) as http:
         world = World(local_system, Cluster(NAMESPACE, configuration), http)
+        world.read_codes()
         yield world
         world.close()
 

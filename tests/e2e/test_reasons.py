@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 from e2e_world import (
-    AS_OF,
     UNKNOWN,
     Run,
     World,
@@ -48,8 +47,6 @@ def ends(shared_world: World, no_runs: None) -> Iterator[Ends]:
     world.clean()
     madrid, zurich = world.codes("MC", 3), world.codes("SW", 3)
     lisbon, dublin = world.codes("LS", 1), world.codes("IR", 2)
-    world.admin("reset", method="POST")
-    world.admin("clock", {"data": f"{AS_OF}T23:59:00Z"})
     names = ["completed", "nothing-due", "dry", "new-exchange", "partly", "none", "no-exchange"]
     world.create("completed", [group("g", "MC", madrid)], indicators=True)
     world.create("nothing-due", [group("g", "MC", madrid)], indicators=True)
