@@ -109,7 +109,8 @@ class PostgresServer:
     def _create(self, name: str, template: str = "template1") -> None:
         with self.administrator() as connection:
             connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+                # Copying the files takes a seventh of the time that writing a log of them does.
+                sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY FILE_COPY").format(
                     sql.Identifier(name), sql.Identifier(OWNER), sql.Identifier(template)
                 )
             )
