@@ -1,4 +1,4 @@
-"""Entry point `python -m screener_local up|down|demo|bench`: what the Makefile calls."""
+"""Entry point `python -m screener_local up|down|tools|demo|bench`: what the Makefile calls."""
 
 import argparse
 import importlib
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from screener_local.errors import LocalError, PartFailed
 from screener_local.paths import STATE
 from screener_local.system import LocalSystem, vendor_from
+from screener_local.tools import find_or_build
 from screener_local.vendor import half_named_vendor
 
 
@@ -68,6 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("up", help="start everything that does not run")
     stopping = commands.add_parser("down", help="stop all that up started")
     stopping.add_argument("--wipe", action="store_true", help="remove its data too")
+    commands.add_parser("tools", help="find or build Kubernetes, so that tests need not")
     commands.add_parser("demo", help="the main job, from nothing")
     commands.add_parser("bench", help="figures, on a system of its own")
     options = parser.parse_args(arguments)
@@ -76,6 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
             up()
         elif options.command == "down":
             down(options.wipe)
+        elif options.command == "tools":
+            say(f"Kubernetes    from {find_or_build(say).folder}")
         else:
             return later(options.command)()
     except PartFailed as failure:
