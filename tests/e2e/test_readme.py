@@ -83,7 +83,8 @@ def test_the_sample_run_is_told_to_have_succeeded(outputs: dict[str, str]) -> No
 @pytest.mark.parametrize("command", ON_A_CLUSTER)
 def test_the_manifests_apply(local_system: LocalSystem, command: str) -> None:
     """Not in earnest: they would take away what `make up` set in them for its own machine."""
-    assert "dry run" in typed(local_system, f"{command} --dry-run=client")
+    where = "server" if "--server-side" in command else "client"
+    assert "dry run" in typed(local_system, f"{command} --dry-run={where}")
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
