@@ -169,7 +169,7 @@ class Ledger:
         """Returns all that is not spent; what is still under way counts as spent."""
         leases, self._leases = self._leases, []
         for lease in leases:
-            await self._store.return_lease(lease.id, lease.spent + lease.reserved)
+            await self._store.return_lease(lease.id, lease.day, lease.spent + lease.reserved)
 
     # Slots
 

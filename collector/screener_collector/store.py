@@ -210,9 +210,13 @@ class Store:
             lease = await run(cursor, "insert_lease", wanted | day[0])
             return lease[0]["id"], day[0]["day"]
 
-    async def return_lease(self, lease_id: int, spent: int) -> None:
-        """Closes a lease and gives back what of it was not spent."""
-        await self._run("return_lease", lease_id=lease_id, spent=spent)
+    async def return_lease(self, lease_id: int, day: date, spent: int) -> None:
+        """Closes a lease of `day` and gives back what of it was not spent."""
+        async with self._control.transaction() as cursor:
+            # In the order in which `lease` takes them, or two workers could wait for each other.
+            await run(cursor, "lock_budget", self._me)
+            await run(cursor, "lock_day", {"day": day})
+            await run(cursor, "return_lease", {"lease_id": lease_id, "spent": spent})
 
     async def take_slots(self, slots: int) -> tuple[datetime, int]:
         """Request slots of the present minute: the minute, and how many were left, maybe 0."""
@@ -252,7 +256,8 @@ async def record_spending(cursor: Cursor, execution_id: str, spending: Spending)
     """Records what was spent, in the transaction of what was got for it."""
     for lease_id, spent, closed in spending.leases:
         await run(cursor, "spend_lease", {"lease_id": lease_id, "spent": spent, "closed": closed})
-    for (day, endpoint), usage in spending.usage.items():
+    # In one order, as another worker of the run adds to the same rows.
+    for (day, endpoint), usage in sorted(spending.usage.items(), key=lambda entry: entry[0]):
         await run(
             cursor,
             "log_usage",

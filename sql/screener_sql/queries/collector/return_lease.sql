@@ -1,4 +1,4 @@
--- Closes a lease and gives back what was not spent, to its day and to its run.
+-- Closes a lease and gives back what was not spent, to its day and to its run; their rows are locked before.
 WITH closed AS (
     UPDATE financial_screener.api_leases
     SET calls_spent = %(spent)s::integer, closed_at = now()
