@@ -241,10 +241,14 @@ def test_a_tick_whose_name_another_run_has_says_so(world: World) -> None:
     world.create("taken", [group("g", "LS", UNKNOWN[:1])], dryRun=True)
     world.finish("taken")
     start_tick(world, "collect-us", "taken")
-    world.until("it has said so", lambda: log(world, "taken"))
+    until_job(world, "taken", "Failed")
     assert log(world, "taken") == (
         "screener-schedule: CollectionRun taken exists with another spec"
     )
+    pods = world.api._list(
+        f"/api/v1/namespaces/{NAMESPACE}/pods", "batch.kubernetes.io/job-name=taken"
+    )
+    assert len(pods) == 1, "trying again could not help"
     world.system.kubectl.ask("test", "delete", "job", "taken")
 
 
