@@ -351,12 +351,13 @@ class World:
         secrets = self.secrets()
         return [
             f"{what} in {where}"
-            for where, text in self._readable()
+            for where, text in self.readable()
             for what, secret in secrets.items()
             if secret in text
         ]
 
-    def _readable(self) -> Iterator[tuple[str, str]]:
+    def readable(self) -> Iterator[tuple[str, str]]:
+        """Everything that people may come to read: where it is, and its text."""
         for path in (
             f"/apis/financial-screener.io/v1alpha1/namespaces/{NAMESPACE}/collectionruns",
             f"/apis/financial-screener.io/v1alpha1/namespaces/{NAMESPACE}/indicatorruns",

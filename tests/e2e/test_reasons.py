@@ -40,6 +40,9 @@ class Ends:
     waits: dict[str, dict[str, str]]
     """By run: what Reconciling said on the way, by reason."""
 
+    def uid(self, name: str) -> str:
+        return str(self.runs[name]["metadata"]["uid"])
+
 
 @pytest.fixture(scope="module")
 def ends(shared_world: World, no_runs: None) -> Iterator[Ends]:
@@ -250,7 +253,7 @@ def test_a_run_waits_for_another_of_its_exchange(ends: Ends) -> None:
 
 
 def test_a_future_as_of_costs_nothing(ends: Ends) -> None:
-    uid = ends.runs["future"]["metadata"]["uid"]
+    uid = ends.uid("future")
     assert ends.runs["future"]["status"]["calls"]["used"] == 0
     assert ends.world.api.jobs(run_uid=uid) == []
 
@@ -272,7 +275,13 @@ def test_runs_side_by_side_leave_one_ledger(ends: Ends) -> None:
     assert ends.world.ledger() == ends.world.counted()
     used = sum(run["status"]["calls"]["used"] for name, run in ends.runs.items() if "/" not in name)
     assert used == ends.world.counted()
+
+
+def test_no_secret_can_be_read_anywhere(ends: Ends) -> None:
     assert ends.world.leaks() == []
+    places = [where for where, text in ends.world.readable() if ends.uid("completed") in text]
+    for kind in ("collectionruns", "/jobs", "/events", "/pods", "/logs/", "table slices"):
+        assert any(kind in place for place in places), f"{kind} was looked through"
 
 
 # The day's calls, and the run's

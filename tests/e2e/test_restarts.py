@@ -139,8 +139,8 @@ def traces(world: World, name: str) -> dict[str, Any]:
 def test_an_operator_that_dies_after_any_of_its_writes_changes_nothing(
     world: World, no_operator: dict[str, str], tmp_path: Path
 ) -> None:
-    """One run is left in peace. The next sees a death after each of its writes, others after
-    every second, third and fifth, so that what stands in between differs.
+    """One run is left in peace. The next sees a death after each of its writes, the last one after
+    every third, so that what stands in between differs.
     """
     with dying_operator(world, no_operator, tmp_path, 0):
         world.know("MC")
@@ -149,7 +149,7 @@ def test_an_operator_that_dies_after_any_of_its_writes_changes_nothing(
     assert peace["requests"] == sorted(set(peace["requests"])), "nothing was asked twice"
     assert [succeeded for _, succeeded in peace["jobs"]] == [1, 1, 1]
     assert set(peace["events"].values()) == {1}
-    for stride in (1, 2, 3, 5):
+    for stride in (1, 3):
         world.clean()
         with dying_operator(world, no_operator, tmp_path, stride) as deaths:
             assert play(world, f"run-{stride}") == peace
