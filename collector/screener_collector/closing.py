@@ -187,6 +187,7 @@ class _Batch:
         await self._close_items(alone, served, changes)
         await self._close_bulk(bulk, in_bulk, changes)
         for exchange_id in exchanges:
+            await self._drop_bulk_prices(exchange_id, results[0].ended_at)
             await self._run("finish_bulk_items", exchange_id=exchange_id)
 
         for endpoint in in_plan:
@@ -385,6 +386,25 @@ class _Batch:
         ]
         if stored:
             await self._run("count_bulk_bars", stored=jsonb(stored))
+
+    async def _drop_bulk_prices(self, exchange_id: int, at: datetime) -> None:
+        """Without all actions no bars of bulk days are asked for."""
+        dropped = await self._run("drop_bulk_prices", exchange_id=exchange_id)
+        await insert_details(
+            self._cursor,
+            self._me["execution_id"],
+            [
+                {
+                    "operation": row["kind"],
+                    "state": row["state"],
+                    "error_code": row["error_code"],
+                    "message": row["message"],
+                    "started_at": at,
+                    "ended_at": at,
+                }
+                for row in dropped
+            ],
+        )
 
     async def _record_actions(self, fetch: Fetch, came: Actions) -> int:
         """Records actions; assets with a new one are flagged, and fetched whole in this run."""

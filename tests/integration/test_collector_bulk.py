@@ -1,6 +1,7 @@
 """Bulk days: bars, actions and their consequences, refusals; real Postgres and the simulator."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -271,19 +272,60 @@ def test_a_bulk_day_that_is_hardly_there_is_not_published_yet(world: World, day:
     assert world.value("SELECT count(*) FROM stock_prices WHERE date = %s", day.session) == 0
 
 
-def test_failed_dividends_fail_the_day_for_nobody_knows_who_paid(world: World, day: Day) -> None:
-    world.plan_bulk("SW", tickers(day), day.session)
-    world.rows("DELETE FROM plan_fetches WHERE kind = 'bulk_splits' RETURNING id")
+BULK_KINDS = ("bulk_dividends", "bulk_splits")
+
+
+@pytest.mark.parametrize("failing", BULK_KINDS)
+def test_without_the_actions_of_all_sessions_no_bar_of_any_is_stored(
+    world: World, day: Day, failing: str
+) -> None:
+    world.plan_bulk("SW", tickers(day), day.before, day.session)
+    before = world.rows("SELECT * FROM stock_prices ORDER BY asset_id, date")
+    kept = "splits" if failing == "bulk_dividends" else "dividends"
+    # The answers of one kind are oops, whatever the session: the other kind's are left alone.
     world.rows(
-        "UPDATE plan_fetches SET kind = 'bulk_dividends' WHERE kind = 'bulk_prices' RETURNING id"
+        f"DELETE FROM plan_fetches WHERE kind = 'bulk_{kept}' RETURNING id"  # noqa: S608
     )
-    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": "oops", "count": 1}])
+    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": "oops", "count": 2}])
 
     assert world.group().code == 0
 
-    ended = world.items()
-    assert ended[f"{day.others[0]}.SW", "prices_incremental"] == ("failed", "bad_payload")
-    assert states(world)[f"{day.others[0]}.SW"]["prices_checked_to"] == day.before
+    assert set(world.items().values()) == {("failed", "bad_payload")}
+    assert world.rows("SELECT * FROM stock_prices ORDER BY asset_id, date") == before
+    assert all(state["prices_checked_to"] == day.before for state in states(world).values())
+    ended = world.rows("SELECT kind, state, calls_used FROM plan_fetches WHERE asset_id IS NULL")
+    assert {row["state"] for row in ended} == {"failed"}
+    assert [row["calls_used"] for row in ended if row["kind"] == "bulk_prices"] == [0, 0]
+    world.assert_ledgers_agree()
+
+
+def test_bars_of_a_bulk_day_wait_for_its_actions_whoever_asks_for_them(
+    world: World, day: Day
+) -> None:
+    world.plan_bulk("SW", tickers(day), day.session)
+    other = world.value(
+        "INSERT INTO workers (execution_id, slice, pod) VALUES ('run-1', 'swiss', 'y') RETURNING id"
+    )
+    world.owner.execute("SELECT pg_advisory_lock(730001, %s)", (other,))
+    world.rows(
+        "UPDATE plan_fetches SET state = 'claimed', worker_id = %s WHERE kind = 'bulk_dividends'"
+        " RETURNING id",
+        other,
+    )
+    bars = "SELECT count(*) FROM stock_prices WHERE date = %s"
+    process = world.start("group", "swiss")
+    state = "SELECT state FROM plan_fetches WHERE kind = %s AND execution_id = 'run-1'"
+    world.until(lambda: world.value(state, "bulk_splits") == "done", "the splits")
+    time.sleep(1.5)  # longer than the worker's pause between two looks
+
+    assert world.value(state, "bulk_prices") == "planned"
+    assert world.value(bars, day.session) == 0
+
+    world.owner.execute("SELECT pg_advisory_unlock(730001, %s)", (other,))  # the other dies
+    assert world.wait(process).code == 0
+    assert set(world.items().values()) == {("succeeded", None)}
+    assert world.value(bars, day.session) == len(tickers(day))
+    world.assert_ledgers_agree()
 
 
 def test_without_bulk_in_the_plan_every_asset_is_asked_for(world: World, day: Day) -> None:

@@ -1,12 +1,20 @@
 -- Takes the next open fetches of the slice, those of dead workers included. The worker's own are left alone without a look at the locks.
+-- Bars of bulk days are asked for only when all actions of the run's sessions are recorded: a bar stored without them could be adjusted
+-- otherwise than the history before it, and nobody would know.
 UPDATE financial_screener.plan_fetches AS request
 SET state = 'claimed', worker_id = %(worker_id)s::integer, claimed_at = now()
 FROM (
     SELECT id
-    FROM financial_screener.plan_fetches
+    FROM financial_screener.plan_fetches AS open
     WHERE execution_id = %(execution_id)s::text AND group_name = %(slice)s::text
       AND (state = 'planned'
            OR state = 'claimed' AND worker_id <> %(worker_id)s::integer AND NOT financial_screener.worker_is_alive(worker_id))
+      AND (kind <> 'bulk_prices'
+           OR NOT EXISTS (
+               SELECT FROM financial_screener.plan_fetches AS actions
+               WHERE actions.execution_id = open.execution_id AND actions.asset_id IS NULL AND actions.exchange_id = open.exchange_id
+                 AND actions.kind IN ('bulk_dividends', 'bulk_splits') AND actions.state <> 'done'
+           ))
     ORDER BY ordinal, id
     LIMIT %(count)s::integer
     FOR UPDATE SKIP LOCKED
