@@ -112,4 +112,4 @@ TRANSIENT = frozenset(
         ErrorCode.VERIFY_MISMATCH,
     }
 )
-"""Failures that say nothing about the asset and do not raise its consecutive_failures."""
+"""Failures that say nothing about the asset and do not count among its failures."""

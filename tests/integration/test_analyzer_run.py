@@ -265,7 +265,7 @@ def test_the_state_says_which_bars_the_indicators_are_of(owner: Owner, analyzer_
     add_assets_with_bars(owner, {"SAN": 300})
     owner.execute(
         "UPDATE financial_screener.asset_processing_state"
-        " SET needs_indicators_reprocess = true, consecutive_failures = 2,"
+        " SET needs_indicators_reprocess = true, indicators_failures = 2,"
         "     last_error_code = 'no_bars', last_error_message = 'x', last_error_at = now()"
     )
     before = value(owner, "SELECT clock_timestamp()")
@@ -298,7 +298,7 @@ def test_a_failure_of_another_operation_stays_in_the_state(owner: Owner, analyze
     add_assets_with_bars(owner, {"SAN": 30})
     owner.execute(
         "UPDATE financial_screener.asset_processing_state"
-        " SET consecutive_failures = 2, last_error_code = 'not_found', last_error_message = 'x'"
+        " SET prices_failures = 2, last_error_code = 'not_found', last_error_message = 'x'"
     )
     plan(owner, "run")
     assert analyze(analyzer_url, "run").code == 0

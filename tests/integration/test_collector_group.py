@@ -297,9 +297,55 @@ def test_a_code_that_the_vendor_lacks_costs_one_call_and_counts_against_the_asse
 
     assert world.items()["GONE.SW", "prices_bulk"] == ("failed", "not_found")
     assert world.details()["GONE.SW", "fundamentals_bulk"] == ("failed", 1)
-    failures = "SELECT consecutive_failures FROM asset_processing_state WHERE ticker = 'GONE.SW'"
-    assert world.value(failures) == 2
+    (state,) = world.rows("SELECT * FROM asset_processing_state WHERE ticker = 'GONE.SW'")
+    assert (state["prices_failures"], state["fundamentals_failures"]) == (1, 1)
+    assert state["consecutive_failures"] == 1
     world.assert_ledgers_agree()
+
+
+def test_failures_of_prices_and_fundamentals_are_counted_and_forgotten_apart(
+    world: World, codes: list[str]
+) -> None:
+    ticker = f"{codes[0]}.SW"
+    state = "SELECT * FROM asset_processing_state"
+    plan_all(world, codes[:1])
+    world.simulator.admin("outage", [eod(codes[0], body="[]")])
+    for number in (1, 2):
+        assert world.group().code == 0
+        world.open(execution_id=f"again-{number}")
+        world.plan(ticker)
+    (before,) = world.rows(state)
+    assert (before["prices_failures"], before["fundamentals_failures"]) == (2, 0)
+    world.rows("DELETE FROM plan_items WHERE execution_id = 'again-2' RETURNING id")
+    world.rows("DELETE FROM plan_fetches WHERE execution_id = 'again-2' RETURNING id")
+    world.plan(ticker, "fundamentals")
+    world.simulator.admin(
+        "outage", [{"endpoint": "fundamentals", "body": '{"General": {"Code": "ELSE"}}'}]
+    )
+    assert world.group().code == 0
+
+    (failed,) = world.rows(state)
+    assert (failed["prices_failures"], failed["fundamentals_failures"]) == (2, 1)
+    assert failed["consecutive_failures"] == 2
+    # Its first failure of fundamentals: a day, whatever its prices did.
+    today = world.value("SELECT date_trunc('day', now(), 'UTC')")
+    assert failed["fundamentals_next_attempt_at"] == today + timedelta(days=1)
+    assert failed["prices_next_attempt_at"] == today + timedelta(days=2)
+
+    world.simulator.admin("outage", {})
+    world.open(execution_id="prices-again")
+    world.plan(ticker)
+    assert world.group().code == 0
+    (half,) = world.rows(state)
+    assert (half["prices_failures"], half["fundamentals_failures"]) == (0, 1)
+    assert half["last_error_code"] == "bad_payload"
+
+    world.open(execution_id="fundamentals-again")
+    world.plan(ticker, "fundamentals")
+    assert world.group().code == 0
+    (well,) = world.rows(state)
+    assert well["consecutive_failures"] == 0
+    assert well["last_error_code"] is well["last_error_message"] is well["last_error_at"] is None
 
 
 def test_a_server_error_that_passes_is_tried_again(world: World, codes: list[str]) -> None:

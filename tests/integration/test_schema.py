@@ -114,7 +114,7 @@ def test_progress_counts_by_what_each_exchange_published(owner: Owner) -> None:
         ],
     )
     owner.execute(
-        "UPDATE financial_screener.asset_processing_state SET consecutive_failures = 3"
+        "UPDATE financial_screener.asset_processing_state SET prices_failures = 3"
         " WHERE ticker = 'C.MC'"
     )
     progress = owner.execute(
@@ -161,7 +161,8 @@ def test_a_ticker_is_reset_for_reprocessing(owner: Owner) -> None:
     add_assets(owner, [Asset("A"), Asset("B")])
     owner.execute(
         "UPDATE financial_screener.asset_processing_state"
-        " SET consecutive_failures = 4, last_error_message = 'x'"
+        " SET prices_failures = 4, fundamentals_failures = 1, indicators_failures = 2,"
+        "     last_error_message = 'x'"
     )
     reset = "SELECT financial_screener.reset_ticker_for_reprocessing(%s, %s)"
     assert owner.execute(reset, ("A.MC", "prices")).fetchone() == (True,)

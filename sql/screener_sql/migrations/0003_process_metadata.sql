@@ -68,7 +68,11 @@ CREATE TABLE financial_screener.asset_processing_state (
     last_error_at                timestamptz,
     last_error_code              text,
     last_error_message           text,
-    consecutive_failures         integer NOT NULL DEFAULT 0 CHECK (consecutive_failures >= 0),
+    prices_failures              integer NOT NULL DEFAULT 0 CHECK (prices_failures >= 0),
+    fundamentals_failures        integer NOT NULL DEFAULT 0 CHECK (fundamentals_failures >= 0),
+    indicators_failures          integer NOT NULL DEFAULT 0 CHECK (indicators_failures >= 0),
+    consecutive_failures         integer NOT NULL
+                                 GENERATED ALWAYS AS (greatest(prices_failures, fundamentals_failures, indicators_failures)) STORED,
     created_at                   timestamptz NOT NULL DEFAULT now(),
     updated_at                   timestamptz NOT NULL DEFAULT now()
 );
@@ -80,6 +84,9 @@ COMMENT ON COLUMN financial_screener.asset_processing_state.prices_checked_to IS
     'The newest published session that the vendor was asked for and answered; later than prices_last_date where an asset did not trade.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_next_attempt_at IS
     'After a failure that is the asset''s own: not asked for again before, a day later at first, then twice as long each time.';
+COMMENT ON COLUMN financial_screener.asset_processing_state.prices_failures IS
+    'Failures of its prices, one after another, that are the asset''s own; a success of its prices sets it to 0. Likewise the two others.';
+COMMENT ON COLUMN financial_screener.asset_processing_state.consecutive_failures IS 'The greatest of the three.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_changed_at IS 'When a stored bar was last added or changed.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.needs_prices_reprocess IS
     'The whole history must be fetched again (a split or dividend, or somebody asked); until then the indicators are not current.';

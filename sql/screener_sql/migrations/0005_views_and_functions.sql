@@ -155,7 +155,9 @@ BEGIN
         needs_indicators_reprocess = needs_indicators_reprocess OR p_component IN ('all', 'indicators'),
         prices_next_attempt_at = NULL,
         fundamentals_next_attempt_at = NULL,
-        consecutive_failures = 0,
+        prices_failures = 0,
+        fundamentals_failures = 0,
+        indicators_failures = 0,
         last_error_at = NULL,
         last_error_code = NULL,
         last_error_message = NULL

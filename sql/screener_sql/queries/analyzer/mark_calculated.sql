@@ -6,10 +6,10 @@ SET indicators_calculated = true,
     indicators_last_date = done.last_date,
     indicators_execution_id = %(execution_id)s::text,
     needs_indicators_reprocess = false,
-    consecutive_failures = CASE WHEN state.last_error_code IN ('no_bars', 'compute_error') THEN 0 ELSE state.consecutive_failures END,
-    last_error_at = CASE WHEN state.last_error_code IN ('no_bars', 'compute_error') THEN NULL ELSE state.last_error_at END,
-    last_error_message = CASE WHEN state.last_error_code IN ('no_bars', 'compute_error') THEN NULL ELSE state.last_error_message END,
-    last_error_code = CASE WHEN state.last_error_code IN ('no_bars', 'compute_error') THEN NULL ELSE state.last_error_code END
+    indicators_failures = 0,
+    last_error_at = CASE WHEN state.prices_failures = 0 AND state.fundamentals_failures = 0 THEN NULL ELSE state.last_error_at END,
+    last_error_code = CASE WHEN state.prices_failures = 0 AND state.fundamentals_failures = 0 THEN NULL ELSE state.last_error_code END,
+    last_error_message = CASE WHEN state.prices_failures = 0 AND state.fundamentals_failures = 0 THEN NULL ELSE state.last_error_message END
 FROM unnest(%(asset_ids)s::integer[], %(last_dates)s::date[]) AS done (asset_id, last_date)
 WHERE state.asset_id = done.asset_id
   AND NOT EXISTS (

@@ -51,14 +51,21 @@ WITH requests AS (
                                  THEN greatest(state.prices_checked_to, judged.expected_to) ELSE state.prices_checked_to END,
         prices_last_updated_at = CASE WHEN judged.state = 'succeeded' THEN now() ELSE state.prices_last_updated_at END,
         prices_execution_id = CASE WHEN judged.state = 'succeeded' THEN %(execution_id)s::text ELSE state.prices_execution_id END,
-        consecutive_failures = CASE WHEN judged.state = 'succeeded' THEN 0
-                                    WHEN judged.error_code = 'bad_data' AND judged.state = 'failed' AND NOT EXISTS (SELECT FROM trouble)
-                                    THEN state.consecutive_failures + 1
-                                    ELSE state.consecutive_failures END,
-        last_error_at = CASE WHEN judged.state = 'failed' THEN now() ELSE state.last_error_at END,
-        last_error_code = CASE WHEN judged.state = 'failed' THEN judged.error_code ELSE state.last_error_code END,
-        last_error_message = CASE WHEN judged.state = 'failed' THEN judged.message ELSE state.last_error_message END
-    FROM judged WHERE state.asset_id = judged.asset_id
+        prices_failures = CASE WHEN judged.state = 'succeeded' THEN 0
+                               WHEN judged.error_code = 'bad_data' AND judged.state = 'failed' AND NOT EXISTS (SELECT FROM trouble)
+                               THEN state.prices_failures + 1
+                               ELSE state.prices_failures END,
+        last_error_at = CASE WHEN judged.state = 'failed' THEN now() WHEN mended.is_well THEN NULL ELSE state.last_error_at END,
+        last_error_code = CASE WHEN judged.state = 'failed' THEN judged.error_code WHEN mended.is_well THEN NULL
+                               ELSE state.last_error_code END,
+        last_error_message = CASE WHEN judged.state = 'failed' THEN judged.message WHEN mended.is_well THEN NULL
+                                  ELSE state.last_error_message END
+    FROM judged
+    JOIN financial_screener.asset_processing_state AS before USING (asset_id)
+    CROSS JOIN LATERAL (
+        SELECT judged.state = 'succeeded' AND before.fundamentals_failures = 0 AND before.indicators_failures = 0 AS is_well
+    ) AS mended
+    WHERE state.asset_id = judged.asset_id
 )
 INSERT INTO financial_screener.asset_processing_details
     (execution_id, asset_id, ticker, operation, status, records_inserted, records_updated, api_calls_used, error_code, error_message,

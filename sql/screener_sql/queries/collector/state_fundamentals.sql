@@ -11,5 +11,9 @@ SET fundamentals_loaded = true,
         WHEN 'quarterly' THEN interval '3 months'
     END)::date,
     fundamentals_next_attempt_at = NULL,
-    needs_fundamentals_reprocess = false
+    needs_fundamentals_reprocess = false,
+    fundamentals_failures = 0,
+    last_error_at = CASE WHEN state.prices_failures = 0 AND state.indicators_failures = 0 THEN NULL ELSE state.last_error_at END,
+    last_error_code = CASE WHEN state.prices_failures = 0 AND state.indicators_failures = 0 THEN NULL ELSE state.last_error_code END,
+    last_error_message = CASE WHEN state.prices_failures = 0 AND state.indicators_failures = 0 THEN NULL ELSE state.last_error_message END
 WHERE state.asset_id = ANY (%(asset_ids)s::integer[])

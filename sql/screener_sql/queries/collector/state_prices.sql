@@ -13,7 +13,10 @@ SET prices_loaded = true,
         WHERE action.asset_id = state.asset_id AND action.first_seen_at > ended.started_at
     ),
     prices_next_attempt_at = NULL,
-    consecutive_failures = 0
+    prices_failures = 0,
+    last_error_at = CASE WHEN state.fundamentals_failures = 0 AND state.indicators_failures = 0 THEN NULL ELSE state.last_error_at END,
+    last_error_code = CASE WHEN state.fundamentals_failures = 0 AND state.indicators_failures = 0 THEN NULL ELSE state.last_error_code END,
+    last_error_message = CASE WHEN state.fundamentals_failures = 0 AND state.indicators_failures = 0 THEN NULL ELSE state.last_error_message END
 FROM jsonb_to_recordset(%(ended)s::jsonb)
     AS ended (asset_id integer, first_date date, last_date date, checked_from date, expected_to date, inserted integer, updated integer,
               started_at timestamptz)
