@@ -37,6 +37,7 @@ from screener_operator.resources import (
     CollectionRun,
     IndicatorRun,
     Meta,
+    OtherRun,
 )
 from screener_operator.status import only_reconciling
 from screener_operator.store import FenceHeldElsewhere, Store
@@ -203,8 +204,11 @@ class Reconciler:
     def _collection_step(self, run: CollectionRun, body: Mapping[str, Any]) -> Decision:
         now = self._now()
         others = (
-            [CollectionRun.from_body(each) for each in self._cluster.runs(COLLECTION_RUN)]
-            if run.meta.start_time is None
+            [
+                OtherRun.from_body(COLLECTION_RUN, each)
+                for each in self._cluster.runs(COLLECTION_RUN)
+            ]
+            if not run.meta.started
             else []
         )
         observed = self._observe(run, now)
@@ -217,8 +221,8 @@ class Reconciler:
     def _indicator_step(self, run: IndicatorRun, body: Mapping[str, Any]) -> Decision:
         now = self._now()
         others = (
-            [IndicatorRun.from_body(each) for each in self._cluster.runs(INDICATOR_RUN)]
-            if run.meta.start_time is None
+            [OtherRun.from_body(INDICATOR_RUN, each) for each in self._cluster.runs(INDICATOR_RUN)]
+            if not run.meta.started
             else []
         )
         observed = self._observe(run, now, exchanges=run.exchange_codes or ())

@@ -16,6 +16,8 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 COLLECTION_RUN = "CollectionRun"
 INDICATOR_RUN = "IndicatorRun"
+FIRST_DAY = date(1900, 1, 1)
+"""The earliest that a date of a spec may be."""
 PLURALS = {COLLECTION_RUN: "collectionruns", INDICATOR_RUN: "indicatorruns"}
 
 
@@ -66,6 +68,10 @@ class Meta:
         return parse_time(self.status.get("startTime"))
 
     @property
+    def started(self) -> bool:
+        return self.status.get("startTime") is not None
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to do. completionTime is the last thing that is written of a
         run.
@@ -81,6 +87,31 @@ class Run(Protocol):
 
     def exchanges(self) -> frozenset[str] | None:
         """The exchanges that it works on; None for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRun:
+    """As much of a run of either kind as others wait for. Whatever else its spec holds is its own
+    affair and stops nobody else.
+    """
+
+    meta: Meta
+    exchange_codes: frozenset[str] | None
+
+    @classmethod
+    def from_body(cls, kind: str, body: Mapping[str, Any]) -> "OtherRun":
+        spec = body.get("spec") or {}
+        codes: frozenset[str] | None
+        if kind == COLLECTION_RUN:
+            codes = frozenset(
+                code for group in spec.get("groups", ()) for code in group.get("exchanges", ())
+            )
+        else:
+            codes = frozenset(spec["exchanges"]) if "exchanges" in spec else None
+        return cls(Meta.from_body(kind, body), codes)
+
+    def exchanges(self) -> frozenset[str] | None:
+        return self.exchange_codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +171,16 @@ class CollectionRun:
         """What is wrong with the spec by the operator's clock, as a sentence that names field and
         value.
         """
-        return _future("spec.asOf", self.as_of, now) or _future(
+        problem = _unlikely("spec.asOf", self.as_of, now) or _unlikely(
             "spec.history.from", self.history_from, now
+        )
+        if problem or self.as_of is None or self.history_from is None:
+            return problem
+        if self.history_from <= self.as_of:
+            return None
+        return (
+            f"spec.history.from: {self.history_from} is later than spec.asOf, {self.as_of};"
+            " the history must begin on that day or before"
         )
 
     def plan_request(self, today: date) -> PlanRequest:
@@ -187,7 +226,7 @@ class IndicatorRun:
 
     def problem(self, now: datetime) -> str | None:
         """As CollectionRun.problem."""
-        return _future("spec.asOf", self.as_of, now)
+        return _unlikely("spec.asOf", self.as_of, now)
 
 
 def blocking_run(run: Run, others: Sequence[Run]) -> tuple[str, str] | None:
@@ -199,7 +238,7 @@ def blocking_run(run: Run, others: Sequence[Run]) -> tuple[str, str] | None:
     """
 
     def order(each: Run) -> tuple[bool, datetime, str]:
-        return (each.meta.start_time is None, each.meta.created_at, each.meta.name)
+        return (not each.meta.started, each.meta.created_at, each.meta.name)
 
     ahead = [
         (each, shared)
@@ -221,13 +260,18 @@ def _shared(one: frozenset[str] | None, other: frozenset[str] | None) -> str | N
 
 
 def _date(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
-
-
-def _future(field: str, day: date | None, now: datetime) -> str | None:
-    today = now.astimezone(UTC).date()
-    if day is None or day <= today:
+    """A day that the API server takes for one; the year 0, which Python has not, is its first."""
+    if text is None:
         return None
+    return date.min if text.startswith("0000-") else date.fromisoformat(text)
+
+
+def _unlikely(field: str, day: date | None, now: datetime) -> str | None:
+    today = now.astimezone(UTC).date()
+    if day is None or FIRST_DAY <= day <= today:
+        return None
+    if day < FIRST_DAY:
+        return f"{field}: {day} is too early; it must be {FIRST_DAY} or later"
     return f"{field}: {day} is in the future; it must be {today} or earlier"
 
 

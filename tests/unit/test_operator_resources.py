@@ -10,6 +10,7 @@ from screener_operator.plan import GroupSpec, PlanRequest
 from screener_operator.resources import (
     CollectionRun,
     Meta,
+    OtherRun,
     Run,
     blocking_run,
     format_time,
@@ -69,6 +70,20 @@ def test_history_starts(spec: dict[str, Any], start: date) -> None:
             {"history": {"from": "2030-01-01"}},
             "spec.history.from: 2030-01-01 is in the future; it must be 2026-11-24 or earlier",
             id="history that has not been yet",
+        ),
+        pytest.param(
+            {"history": {"from": "2026-11-02"}, "asOf": "2026-11-01"},
+            "spec.history.from: 2026-11-02 is later than spec.asOf, 2026-11-01;"
+            " the history must begin on that day or before",
+            id="history that begins after its end",
+        ),
+        pytest.param(
+            {"history": {"from": "2026-11-01"}, "asOf": "2026-11-01"}, None, id="one day of history"
+        ),
+        pytest.param(
+            {"asOf": "0000-01-01"},
+            "spec.asOf: 0001-01-01 is too early; it must be 1900-01-01 or later",
+            id="a year that there was not, of a run that is stored already",
         ),
     ],
 )
@@ -176,3 +191,27 @@ def test_indicator_runs_wait_alike(
     run: Run = indicator_run(mine, name="b", uid="b")
     other: Run = indicator_run(theirs, name="a", uid="a")
     assert blocking_run(run, [other]) == (None if shared is None else ("a", shared))
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "exchanges"),
+    [
+        pytest.param(
+            "CollectionRun",
+            {"groups": [{"name": "g", "exchanges": ["US"]}], "asOf": "0000-01-01"},
+            {"US"},
+            id="a date that is none",
+        ),
+        pytest.param("CollectionRun", {}, set(), id="nothing of a spec"),
+        pytest.param("IndicatorRun", {"asOf": "soon"}, None, id="every exchange"),
+        pytest.param("IndicatorRun", {"exchanges": ["MC"], "mode": 7}, {"MC"}, id="one exchange"),
+    ],
+)
+def test_whatever_another_run_asks_for_it_is_only_waited_for(
+    kind: str, spec: dict[str, Any], exchanges: set[str] | None
+) -> None:
+    other = OtherRun.from_body(kind, body(kind, spec, uid="other", status={"startTime": "soon"}))
+    assert other.exchanges() == exchanges
+    mine = one("b", ["US"])
+    blocked = blocking_run(mine, [other])
+    assert (blocked is None) == (exchanges is not None and "US" not in exchanges)
