@@ -351,7 +351,8 @@ def test_what_failed_backs_off_until_the_next_day(story: Story) -> None:
             (story.third["metadata"]["uid"],),
         ).fetchall()
     )
-    assert codes["backing_off"] == story.first["status"]["counts"]["failed"] > 0
+    # What failed, and assets whose newest bar was not there: it may come late.
+    assert codes["backing_off"] >= story.first["status"]["counts"]["failed"] > 0
     assert codes.keys() == {"backing_off", "up_to_date"}
 
 

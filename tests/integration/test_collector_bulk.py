@@ -169,9 +169,31 @@ def test_an_asset_without_a_bar_did_not_trade(world: World, day: Day) -> None:
 
     assert world.items()["QUIET.SW", "prices_incremental"] == ("skipped", "no_trade")
     state = states(world)["QUIET.SW"]
-    assert state["prices_checked_to"] == day.session
     assert state["prices_last_date"] is None
+    # Its bar may come late: another day asks for it again, not the next run of this one.
+    assert state["prices_checked_to"] == day.before
+    tomorrow = world.value("SELECT date_trunc('day', now(), 'UTC') + interval '1 day'")
+    assert state["prices_next_attempt_at"] == tomorrow
+    assert states(world)[f"{day.others[0]}.SW"]["prices_next_attempt_at"] is None
     world.assert_ledgers_agree()
+
+
+def test_a_bar_that_comes_late_is_stored_by_a_later_run(world: World, day: Day) -> None:
+    others = [f"{code}.SW" for code in day.others]
+    rows = json.loads(bulk_body(day))
+    for execution_id, body in (("run-2", rows[1:]), ("run-3", rows)):
+        world.open(execution_id=execution_id)
+        world.plan_bulk("SW", others, day.session)
+        only_prices(world)
+        world.simulator.admin(
+            "outage", [{"endpoint": "eod-bulk-last-day", "body": json.dumps(body)}]
+        )
+        assert world.group().code == 0
+        state = states(world)[others[0]]
+        came = execution_id == "run-3"
+        assert state["prices_checked_to"] == (day.session if came else day.before)
+        assert (state["prices_next_attempt_at"] is None) == came
+    assert state["prices_last_date"] == day.session
 
 
 def bulk_body(day: Day, **changes: object) -> str:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import psycopg
 import pytest
 from collector_world import FIRST, LAST, PASSWORD, Owner, World, kill, login
-from market import Asset
+from market import Asset, add_sessions
 from simulator_fixture import DATA_MOMENT, Simulator
 
 pytestmark = pytest.mark.integration
@@ -142,6 +142,30 @@ def test_fetching_the_same_history_again_changes_no_row(world: World, codes: lis
         changed_at
     )
     world.assert_ledgers_agree()
+
+
+def test_a_bar_that_is_not_there_yet_is_asked_for_again_another_day(
+    world: World, codes: list[str]
+) -> None:
+    plan_all(world, codes[:1])
+    add_sessions(world.owner, "SW", date(2023, 9, 1), LAST)
+    body = [bar("2023-09-14"), bar("2023-09-15")]
+    state = "SELECT prices_checked_to, prices_next_attempt_at FROM asset_processing_state"
+    world.simulator.admin("outage", [eod(codes[0], body=json.dumps(body))])
+    assert world.group().code == 0
+
+    assert set(world.items().values()) == {("succeeded", None)}
+    tomorrow = world.value("SELECT date_trunc('day', now(), 'UTC') + interval '1 day'")
+    (known,) = world.rows(state)
+    assert known == {"prices_checked_to": date(2023, 9, 18), "prices_next_attempt_at": tomorrow}
+
+    body.append(bar(LAST.isoformat()))
+    world.simulator.admin("outage", [eod(codes[0], body=json.dumps(body))])
+    world.open(execution_id="run-2")
+    world.plan(f"{codes[0]}.SW", operation="prices_incremental")
+    assert world.group().code == 0
+    (known,) = world.rows(state)
+    assert known == {"prices_checked_to": LAST, "prices_next_attempt_at": None}
 
 
 def test_nothing_planned_ends_at_once(world: World) -> None:

@@ -81,9 +81,9 @@ CREATE TRIGGER asset_processing_state_updated_at BEFORE UPDATE ON financial_scre
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_last_date IS 'The last bar stored, never the date asked for.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_checked_from IS 'The earliest day that the vendor was asked for and answered.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_checked_to IS
-    'The newest published session that the vendor was asked for and answered; later than prices_last_date where an asset did not trade.';
+    'Up to here the vendor was asked for and answered: the newest published session where its bar came, else the one before, as it may come late.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_next_attempt_at IS
-    'After a failure that is the asset''s own: not asked for again before, a day later at first, then twice as long each time.';
+    'Not asked for again before: the next GMT day when the newest bar was not there; after a failure that is the asset''s own, a day, then twice as long each time.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_failures IS
     'Failures of its prices, one after another, that are the asset''s own; a success of its prices sets it to 0. Likewise the two others.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.consecutive_failures IS 'The greatest of the three.';

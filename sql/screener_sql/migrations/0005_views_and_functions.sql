@@ -218,3 +218,26 @@ CREATE FUNCTION financial_screener.log_api_call(
     ON CONFLICT (day, execution_id, endpoint) DO UPDATE
     SET requests = log.requests + excluded.requests, calls = log.calls + excluded.calls, errors = log.errors + excluded.errors
 $$;
+
+-- How far an asset's prices are known after an answer of the vendor: up to `expected` when its bar is stored, else only up to the session
+-- before, as a bar that is not there yet may come later. Then it is asked for again on the next GMT day, not by every run of this one.
+CREATE FUNCTION financial_screener.prices_reach(asset integer, expected date)
+RETURNS TABLE (checked_to date, next_attempt_at timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT reach.checked_to,
+           CASE WHEN reach.checked_to < expected THEN date_trunc('day', now(), 'UTC') + interval '1 day' END
+    FROM financial_screener.assets AS known
+    JOIN financial_screener.asset_processing_state AS state ON state.asset_id = known.id
+    CROSS JOIN LATERAL (
+        SELECT greatest(
+            state.prices_checked_to,
+            CASE WHEN EXISTS (SELECT FROM financial_screener.stock_prices AS bar WHERE bar.asset_id = asset AND bar.date = expected)
+                 THEN expected
+                 ELSE coalesce(
+                     (SELECT max(earlier.session) FROM financial_screener.exchange_sessions AS earlier
+                      WHERE earlier.exchange_id = known.exchange_id AND earlier.session < expected),
+                     expected - 1)
+            END
+        ) AS checked_to
+    ) AS reach
+    WHERE known.id = asset
+$$;

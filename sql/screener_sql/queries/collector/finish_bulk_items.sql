@@ -47,8 +47,9 @@ WITH requests AS (
     FROM judged WHERE item.id = judged.id
 ), states AS (
     UPDATE financial_screener.asset_processing_state AS state
-    SET prices_checked_to = CASE WHEN judged.state IN ('succeeded', 'skipped')
-                                 THEN greatest(state.prices_checked_to, judged.expected_to) ELSE state.prices_checked_to END,
+    SET prices_checked_to = CASE WHEN judged.state IN ('succeeded', 'skipped') THEN newest.checked_to ELSE state.prices_checked_to END,
+        prices_next_attempt_at = CASE WHEN judged.state NOT IN ('succeeded', 'skipped') THEN state.prices_next_attempt_at
+                                      WHEN newest.checked_to < judged.expected_to THEN newest.next_attempt_at END,
         prices_last_updated_at = CASE WHEN judged.state = 'succeeded' THEN now() ELSE state.prices_last_updated_at END,
         prices_execution_id = CASE WHEN judged.state = 'succeeded' THEN %(execution_id)s::text ELSE state.prices_execution_id END,
         prices_failures = CASE WHEN judged.state = 'succeeded' THEN 0
@@ -65,6 +66,7 @@ WITH requests AS (
     CROSS JOIN LATERAL (
         SELECT judged.state = 'succeeded' AND before.fundamentals_failures = 0 AND before.indicators_failures = 0 AS is_well
     ) AS mended
+    CROSS JOIN LATERAL financial_screener.prices_reach(judged.asset_id, judged.expected_to) AS newest
     WHERE state.asset_id = judged.asset_id
 )
 INSERT INTO financial_screener.asset_processing_details

@@ -4,7 +4,7 @@ SET prices_loaded = true,
     prices_first_date = least(state.prices_first_date, ended.first_date),
     prices_last_date = greatest(state.prices_last_date, ended.last_date),
     prices_checked_from = least(state.prices_checked_from, ended.checked_from),
-    prices_checked_to = greatest(state.prices_checked_to, ended.expected_to),
+    prices_checked_to = greatest(state.prices_checked_to, newest.checked_to),
     prices_changed_at = CASE WHEN ended.inserted + ended.updated > 0 THEN clock_timestamp() ELSE state.prices_changed_at END,
     prices_last_updated_at = now(),
     prices_execution_id = %(execution_id)s::text,
@@ -12,7 +12,7 @@ SET prices_loaded = true,
         SELECT FROM financial_screener.corporate_actions AS action
         WHERE action.asset_id = state.asset_id AND action.first_seen_at > ended.started_at
     ),
-    prices_next_attempt_at = NULL,
+    prices_next_attempt_at = newest.next_attempt_at,
     prices_failures = 0,
     last_error_at = CASE WHEN state.fundamentals_failures = 0 AND state.indicators_failures = 0 THEN NULL ELSE state.last_error_at END,
     last_error_code = CASE WHEN state.fundamentals_failures = 0 AND state.indicators_failures = 0 THEN NULL ELSE state.last_error_code END,
@@ -20,4 +20,5 @@ SET prices_loaded = true,
 FROM jsonb_to_recordset(%(ended)s::jsonb)
     AS ended (asset_id integer, first_date date, last_date date, checked_from date, expected_to date, inserted integer, updated integer,
               started_at timestamptz)
+CROSS JOIN LATERAL financial_screener.prices_reach(ended.asset_id, ended.expected_to) AS newest
 WHERE state.asset_id = ended.asset_id
