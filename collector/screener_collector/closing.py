@@ -347,13 +347,23 @@ class _Batch:
             for row in await self._run("bulk_assets", exchange_id=fetch.exchange_id)
         }
         rows = [(wanted[code], row) for code, row in came.rows.rows if code in wanted]
-        if is_residue(len(rows), len(wanted)):
-            failure = Failure(
-                ErrorCode.BAD_DATA,
-                f"only {len(rows)} of {len(wanted)} assets have a bar of {fetch.session} in bulk:"
-                " the session does not look published",
+        codes = {code for code, _ in came.rows.rows}
+        before = {
+            row["code"]
+            for row in await self._run(
+                "traded_before", exchange_id=fetch.exchange_id, session=fetch.session
             )
-            return _with(result, failure), {}
+        }
+        # An exchange of which few assets are wanted still shows by all that are known of it.
+        for assets in (set(wanted), before):
+            if is_residue(len(assets & codes), len(assets)):
+                failure = Failure(
+                    ErrorCode.NOT_PUBLISHED,
+                    f"only {len(assets & codes)} of {len(assets)} assets have a bar of"
+                    f" {fetch.session} in bulk: the session does not look published",
+                    "deferred",
+                )
+                return _with(result, failure), {}
         assert fetch.session is not None  # a constraint of plan_fetches
         last = max(fetch.session, result.ended_at.date())
         return result, {

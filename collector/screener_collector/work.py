@@ -125,9 +125,10 @@ def _read_rows(fetch: Fetch, rows: Any, today: date) -> Came:
         bars = parse.bulk_bars(rows, fetch.session)
         if not bars.rows:
             return Failure(
-                ErrorCode.EMPTY_HISTORY,
-                f"the vendor has no bar of {fetch.session} for {fetch.exchange}"
+                ErrorCode.NOT_PUBLISHED,
+                f"the vendor has no bar of {fetch.session} for {fetch.exchange} yet"
                 + (f"; {bars.refused} rows of other days were refused" if bars.refused else ""),
+                "deferred",
             )
         return BulkBars(bars)
     reader = parse.splits if fetch.kind == "bulk_splits" else parse.dividends
@@ -141,9 +142,9 @@ RESIDUE_ASSETS, RESIDUE_SHARE = 50, 0.1
 """A bulk day with rows for less than this share of at least so many assets is not published yet."""
 
 
-def is_residue(rows_wanted: int, assets: int) -> bool:
-    """Whether a bulk day has so few of the rows wanted that the session cannot be published yet."""
-    return assets >= RESIDUE_ASSETS and rows_wanted < assets * RESIDUE_SHARE
+def is_residue(rows: int, assets: int) -> bool:
+    """Whether a bulk day has rows of so few of some assets that it cannot be published yet."""
+    return assets >= RESIDUE_ASSETS and rows < assets * RESIDUE_SHARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ class ErrorCode(StrEnum):
     # deferred
     DAILY_LIMIT = "daily_limit"
     RUN_LIMIT = "run_limit"
+    NOT_PUBLISHED = "not_published"
     # skipped
     UP_TO_DATE = "up_to_date"
     BACKING_OFF = "backing_off"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from collector_world import FIRST, Owner, World, login
-from market import Asset
+from market import Asset, add_sessions
 from simulator_fixture import DATA_MOMENT, Simulator
 
 pytestmark = pytest.mark.integration
@@ -239,15 +239,15 @@ def test_a_bulk_row_of_another_day_is_refused(world: World, day: Day) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "error_code"),
+    ("body", "ended"),
     [
-        pytest.param("[]", "empty_history", id="an empty list"),
-        pytest.param("echo", "empty_history", id="the session before, echoed"),
-        pytest.param('{"Error":"x"}', "bad_payload", id="an error text"),
+        pytest.param("[]", ("deferred", "not_published"), id="an empty list"),
+        pytest.param("echo", ("deferred", "not_published"), id="the session before, echoed"),
+        pytest.param('{"Error":"x"}', ("failed", "bad_payload"), id="an error text"),
     ],
 )
 def test_a_bulk_day_without_a_bar_of_the_session_is_no_success(
-    world: World, day: Day, body: str, error_code: str
+    world: World, day: Day, body: str, ended: tuple[str, str]
 ) -> None:
     others = [f"{code}.SW" for code in day.others]
     world.plan_bulk("SW", others, day.session)
@@ -258,7 +258,7 @@ def test_a_bulk_day_without_a_bar_of_the_session_is_no_success(
 
     assert world.group().code == 0
 
-    assert set(world.items().values()) == {("failed", error_code)}
+    assert set(world.items().values()) == {ended}
     for state in states(world).values():
         assert state["prices_checked_to"] == day.before
         assert state["consecutive_failures"] == 0
@@ -290,8 +290,52 @@ def test_a_bulk_day_that_is_hardly_there_is_not_published_yet(world: World, day:
 
     assert world.group().code == 0
 
-    assert set(world.items().values()) == {("failed", "bad_data")}
+    assert set(world.items().values()) == {("deferred", "not_published")}
     assert world.value("SELECT count(*) FROM stock_prices WHERE date = %s", day.session) == 0
+    world.assert_ledgers_agree()
+
+
+def test_a_bulk_day_that_is_hardly_there_shows_by_assets_that_nobody_asked_for(
+    world: World, day: Day
+) -> None:
+    many = [f"Z{number}" for number in range(80)]
+    add_sessions(world.owner, "SW", day.before, day.session)
+    world.add(*(Asset(code, "SW", checked_to=day.before) for code in many))
+    world.rows(
+        "INSERT INTO stock_prices (asset_id, date, open, high, low, close, adj_close, volume)"
+        " SELECT id, %s, 1, 1, 1, 1, 1, 1 FROM assets WHERE code LIKE 'Z%%' RETURNING asset_id",
+        day.before,
+    )
+    others = [f"{code}.SW" for code in day.others]
+    world.plan_bulk("SW", others, day.session)
+    only_prices(world)
+    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day)}])
+
+    assert world.group().code == 0
+
+    assert set(world.items().values()) == {("deferred", "not_published")}
+
+
+def test_a_day_without_bars_before_one_with_bars_was_no_session(world: World, day: Day) -> None:
+    others = [f"{code}.SW" for code in day.others]
+    world.plan_bulk("SW", others, day.session - timedelta(days=400), day.session)
+    only_prices(world)
+    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": "[]", "count": 1}])
+    # One after the other: the first request is that of the older session.
+    world.rows(
+        "UPDATE plan_fetches SET group_name = 'later' WHERE session = %s RETURNING 1", day.session
+    )
+    assert world.group().code == 0
+    world.rows("UPDATE plan_fetches SET group_name = 'swiss' RETURNING 1")
+    world.rows("UPDATE slices SET finished_at = NULL RETURNING 1")
+    assert world.group().code == 0
+
+    assert {
+        row["error_code"]
+        for row in world.rows("SELECT error_code FROM plan_fetches WHERE kind = 'bulk_prices'")
+    } == {"not_published", None}
+    assert set(world.items().values()) == {("succeeded", None)}
+    assert states(world)[others[0]]["prices_checked_to"] == day.session
 
 
 BULK_KINDS = ("bulk_dividends", "bulk_splits")

@@ -128,9 +128,9 @@ READ: list[Any] = [
     pytest.param("prices", [GOOD_BAR], Sorted, id="a history"),
     pytest.param("prices", None, ErrorCode.EMPTY_HISTORY, id="an empty history"),
     pytest.param("bulk_prices", [GOOD_BAR], BulkBars, id="bulk bars"),
-    pytest.param("bulk_prices", None, ErrorCode.EMPTY_HISTORY, id="no bulk bars"),
+    pytest.param("bulk_prices", None, ErrorCode.NOT_PUBLISHED, id="no bulk bars"),
     pytest.param(
-        "bulk_prices", [GOOD_BAR | {"date": "2024-01-09"}], ErrorCode.EMPTY_HISTORY, id="an echo"
+        "bulk_prices", [GOOD_BAR | {"date": "2024-01-09"}], ErrorCode.NOT_PUBLISHED, id="an echo"
     ),
     pytest.param("bulk_splits", None, Actions, id="no splits"),
     pytest.param("bulk_dividends", [GOOD_BAR | {"dividend": 1}], Actions, id="dividends"),

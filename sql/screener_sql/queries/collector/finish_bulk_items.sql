@@ -1,11 +1,18 @@
 -- When no bulk fetch of the exchange is open any more, ends the items that waited for them: failed or deferred where one of the fetches
--- is; else by whether a bar of one of the sessions is stored.
+-- is; else by whether a bar of one of the sessions is stored. A session without bars that is
+-- older than one with bars was none (an unscheduled closing), and no trouble.
 WITH requests AS (
     SELECT state, kind, session, error_code, message, ordinal, claimed_at
     FROM financial_screener.plan_fetches
     WHERE execution_id = %(execution_id)s::text AND exchange_id = %(exchange_id)s::smallint AND kind LIKE 'bulk%%'
 ), trouble AS (
-    SELECT state, error_code, message FROM requests WHERE state IN ('failed', 'deferred')
+    SELECT state, error_code, message FROM requests
+    WHERE state IN ('failed', 'deferred')
+      AND (error_code IS DISTINCT FROM 'not_published'
+           OR NOT EXISTS (
+               SELECT FROM requests AS later
+               WHERE later.kind = 'bulk_prices' AND later.state = 'done' AND later.session > requests.session
+           ))
     ORDER BY state = 'failed' DESC, ordinal LIMIT 1
 ), judged AS (
     SELECT item.id, item.asset_id, item.operation, item.expected_to, item.records_inserted, item.records_updated, bar.found, verdict.*
