@@ -2,7 +2,7 @@
 doing it twice does it once.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from screener_operator.outcome import Outcome
@@ -82,3 +82,12 @@ class Decision:
     status: dict[str, Any] | None = field(default=None)
     again: bool = False
     watch: bool = False
+
+    @property
+    def ends_work(self) -> bool:
+        """Whether nothing that a worker stores afterwards would count."""
+        return any(isinstance(action, FailOpenItems | CloseExecution) for action in self.actions)
+
+    def put_off(self) -> "Decision":
+        """The same, but nothing is done of it yet."""
+        return replace(self, actions=(), again=False, watch=True)

@@ -102,6 +102,8 @@ class Facts:
     calls_planned: int = 0
     calls_used: int = 0
     calls_remaining_today: int | None = None
+    workers_alive: int = 0
+    """Processes of the run's Jobs that may still store something; a pod outlives its Job."""
     unknown_exchanges: tuple[str, ...] = ()
     """Exchanges that the spec names and the database lacks; only asked for an IndicatorRun."""
 

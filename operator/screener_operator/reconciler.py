@@ -59,6 +59,10 @@ WATCH_SHARE = 20
 looking.
 """
 WATCH_SECONDS_AT_MOST = 30.0
+LAST_WORKERS_SECONDS = 60.0
+"""For the pods of a Job that failed or was deleted to store what they have, before their run is
+closed: twice what they are given to end.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,8 @@ class Reconciler:
         self._instance = instance
         self._now = now
         self._wrote = wrote
+        self._workers_seen: dict[str, float] = {}
+        """When a run that is to be closed was first seen to have workers yet, by its uid."""
 
     def reconcile(self, kind: str, name: str) -> float | None:
         """Takes a run as far as it goes now. Returns in how many seconds to look again; None: an
@@ -153,7 +159,12 @@ class Reconciler:
             if self._cluster.jobs(run_uid=execution.execution_id):
                 look_again = True
                 continue
+            workers = self._store.workers_alive(execution.execution_id)
+            if self._waits_for_workers(execution.execution_id, workers):
+                look_again = True
+                continue
             self._store.close_deleted(execution.execution_id)
+            self._workers_seen.pop(execution.execution_id, None)
             self._wrote("close deleted")
             logger.info(
                 "run %s was deleted; its execution is closed",
@@ -215,8 +226,7 @@ class Reconciler:
         decision = reconcile_collection.reconcile(
             run, others=others, observed=observed, now=now, max_jobs=self._max_jobs
         )
-        self._carry_out(decision, run, body, now)
-        return decision
+        return self._carry_out(decision, run, observed, body, now)
 
     def _indicator_step(self, run: IndicatorRun, body: Mapping[str, Any]) -> Decision:
         now = self._now()
@@ -227,8 +237,7 @@ class Reconciler:
         )
         observed = self._observe(run, now, exchanges=run.exchange_codes or ())
         decision = reconcile_indicator.reconcile(run, others=others, observed=observed, now=now)
-        self._carry_out(decision, run, body, now)
-        return decision
+        return self._carry_out(decision, run, observed, body, now)
 
     def _observe(
         self,
@@ -278,14 +287,28 @@ class Reconciler:
         self,
         decision: Decision,
         run: CollectionRun | IndicatorRun,
+        observed: Observed,
         body: Mapping[str, Any],
         now: datetime,
-    ) -> None:
+    ) -> Decision:
+        """What was done of it; all, unless the run's last workers are waited for."""
+        workers = observed.facts.workers_alive if decision.ends_work else 0
+        if self._waits_for_workers(run.meta.uid, workers):
+            decision = decision.put_off()
         for action in decision.actions:
             self._do(action, run, now)
             self._wrote(type(action).__name__)
         if decision.status is not None:
             self._write_status(body, run.meta, decision.status, now)
+        return decision
+
+    def _waits_for_workers(self, uid: str, workers: int) -> bool:
+        """Whether a run that is to be closed must wait for its last `workers`, for a while."""
+        if not workers:
+            self._workers_seen.pop(uid, None)
+            return False
+        first_seen = self._workers_seen.setdefault(uid, time.monotonic())
+        return time.monotonic() - first_seen < LAST_WORKERS_SECONDS
 
     def _do(self, action: Action, run: CollectionRun | IndicatorRun, now: datetime) -> None:
         uid = run.meta.uid

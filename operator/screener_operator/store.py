@@ -95,13 +95,15 @@ class Store:
                     return Facts(unknown_exchanges=unknown_codes)
                 slices = _slices(cursor, scope)
                 calls = cursor.execute(query("operator/calls"), scope).fetchone()
-                assert calls is not None  # it has no FROM
+                workers = cursor.execute(query("operator/workers_alive"), scope).fetchone()
+                assert calls is not None and workers is not None  # each has a row always
                 return Facts(
                     execution=Execution(**row),
                     slices=slices,
                     calls_planned=calls["planned"],
                     calls_used=calls["used"],
                     calls_remaining_today=calls["remaining_today"],
+                    workers_alive=workers["count"],
                     unknown_exchanges=unknown_codes,
                 )
 
@@ -198,6 +200,17 @@ class Store:
                 query("operator/running_executions"), {"namespace": namespace}
             )
             return [RunningExecution(*row) for row in rows]
+
+    def workers_alive(self, execution_id: str) -> int:
+        """How many of its workers may still store something."""
+        with translated():
+            row = (
+                self._fenced()
+                .execute(query("operator/workers_alive"), {"execution_id": execution_id})
+                .fetchone()
+            )
+            assert row is not None  # an aggregate
+            return int(row[0])
 
     def close_deleted(self, execution_id: str) -> None:
         """Closes the execution of a run that was deleted."""

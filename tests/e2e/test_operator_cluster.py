@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +49,7 @@ from screener_operator.reconciler import Reconciler
 from screener_operator.resources import COLLECTION_RUN, INDICATOR_RUN
 from screener_operator.store import FenceHeldElsewhere, Store
 from screener_sql.errors import DatabaseUnreachable
+from screener_sql.model import WORKER_LOCK
 
 pytestmark = pytest.mark.e2e
 
@@ -525,6 +526,21 @@ def test_as_of_in_the_future_ends_the_run_without_a_job(api: Api, operator: Oper
     assert api.admin.jobs() == []
 
 
+@contextmanager
+def live_worker(owner: Connection[TupleRow], name: str) -> Iterator[None]:
+    """A process of the run's Jobs that may still store something."""
+    row = owner.execute(
+        "INSERT INTO financial_screener.workers (execution_id, slice, pod)"
+        " SELECT execution_id, 'g0', 'p' FROM financial_screener.process_executions"
+        " WHERE run_name = %s RETURNING id",
+        (name,),
+    ).fetchone()
+    assert row is not None
+    owner.execute("SELECT pg_advisory_lock(%s, %s)", (WORKER_LOCK, row[0]))
+    yield
+    owner.execute("SELECT pg_advisory_unlock(%s, %s)", (WORKER_LOCK, row[0]))
+
+
 def test_a_job_that_is_deleted_by_hand_is_not_made_again(
     api: Api, operator: Operator, owner: Connection[TupleRow]
 ) -> None:
@@ -540,6 +556,13 @@ def test_a_job_that_is_deleted_by_hand_is_not_made_again(
     wait_until(
         lambda: "hand-g0-1" not in {job["metadata"]["name"] for job in api.admin.jobs()}, "gone"
     )
+    with live_worker(owner, "hand"):
+        # What its pod stores until it ends still counts.
+        operator.turn("hand")
+        assert status_of(api, "hand")["phase"] == "Finishing"
+        assert owner.execute(
+            "SELECT status FROM financial_screener.process_executions"
+        ).fetchall() == [("running",)]
     operator.turn("hand")
     status = status_of(api, "hand")
     [group] = status["groups"]
@@ -625,7 +648,10 @@ def test_a_deleted_run_takes_its_jobs_along_and_its_execution_is_closed(
     wait_for_pods(api, 1)
     assert operator.reconciler.sweep().unfinished
     api.kubectl.ask("test", "delete", "collectionrun", "gone", "-n", NAMESPACE)
-    wait_until(lambda: not operator.reconciler.sweep().look_again, "its Jobs are gone")
+    with live_worker(owner, "gone"):
+        wait_until(lambda: not api.admin.jobs(), "its Jobs are gone")
+        assert operator.reconciler.sweep().look_again
+    wait_until(lambda: not operator.reconciler.sweep().look_again, "its last worker is gone")
     assert owner.execute(
         "SELECT status, error_message FROM financial_screener.process_executions"
     ).fetchall() == [("failed", "run deleted")]

@@ -24,6 +24,7 @@ from screener_operator.reasons import Reason
 from screener_operator.resources import CollectionRun
 from screener_operator.store import FenceHeldElsewhere, RunningExecution, Store
 from screener_sql.errors import DatabaseUnreachable
+from screener_sql.model import WORKER_LOCK
 
 pytestmark = pytest.mark.integration
 
@@ -381,6 +382,26 @@ def test_planning_indicators(store: Store, market: Owner) -> None:
     assert [(row.exchange, row.operation, row.way, row.assets) for row in found.plan] == [
         ("SW", "indicators_calc", None, 2)
     ]
+
+
+def test_workers_that_may_still_store_something_are_counted(store: Store, owner: Owner) -> None:
+    run = collection_run(SPEC)
+    store.open_execution(run, NOW)
+    [(worker,)] = values(
+        owner,
+        "INSERT INTO financial_screener.workers (execution_id, slice, pod) VALUES (%s, 'spain', 'p')"
+        " RETURNING id",
+        run.meta.uid,
+    )
+
+    def alive() -> tuple[int, int]:
+        return store.workers_alive(run.meta.uid), store.facts(run.meta.uid, NOW).workers_alive
+
+    assert alive() == (0, 0)
+    owner.execute("SELECT pg_advisory_lock(%s, %s)", (WORKER_LOCK, worker))
+    assert alive() == (1, 1)
+    owner.execute("SELECT pg_advisory_unlock(%s, %s)", (WORKER_LOCK, worker))
+    assert alive() == (0, 0)
 
 
 # The fence
