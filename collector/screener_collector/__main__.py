@@ -131,6 +131,7 @@ async def _preflight(
         told.cancel()
         run.cancel()
         await asyncio.gather(told, run, return_exceptions=True)
+        await preflight.leave()
         await ledger.give_back()
 
 

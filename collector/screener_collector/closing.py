@@ -16,13 +16,16 @@ from screener_collector.fundamentals import Fundamentals
 from screener_collector.store import (
     Cursor,
     Database,
+    Extra,
     insert_details,
+    insert_extras,
     jsonb,
     record_spending,
     run,
 )
 from screener_collector.work import (
     BULK_ENDPOINT,
+    DROPPED,
     Actions,
     BulkBars,
     End,
@@ -47,16 +50,6 @@ class Changes:
 
     inserted: dict[int, int] = field(default_factory=dict)
     updated: dict[int, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """What else happened that costs calls and serves no fetch: its detail row's operation."""
-
-    operation: str
-    calls: int
-    started_at: datetime
-    ended_at: datetime
 
 
 class Closer:
@@ -193,20 +186,11 @@ class _Batch:
         for endpoint in in_plan:
             await self._run("set_endpoint", endpoint=endpoint, in_plan=True)
         execution_id = self._me["execution_id"]
-        await insert_details(
-            self._cursor,
-            execution_id,
-            [
-                {
-                    "operation": extra.operation,
-                    "state": "succeeded",
-                    "calls": extra.calls,
-                    "started_at": extra.started_at,
-                    "ended_at": extra.ended_at,
-                }
-                for extra in extras
-            ],
-        )
+        extras = list(extras)
+        if lost := sum(result.calls for result, _ in judged if result.fetch.id not in held):
+            # Another worker took their fetches over; what they cost was spent all the same.
+            extras.append(Extra(DROPPED, lost, max(result.ended_at for result in results)))
+        await insert_extras(self._cursor, execution_id, extras)
         await record_spending(self._cursor, execution_id, spending)
         return len(kept)
 

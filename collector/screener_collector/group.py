@@ -10,7 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from screener_collector.answers import FAILURES, Judged, Meaning
-from screener_collector.closing import Closer, Extra
+from screener_collector.closing import Closer
 from screener_collector.ledger import Ledger
 from screener_collector.store import Store
 from screener_collector.vendor import IN_FLIGHT, Reply, Vendor
@@ -175,13 +175,14 @@ class Group:
                 await self._close_batch(all_of_it=True)
 
     async def _close(self, batch: list[Result]) -> None:
-        spending, seen, extras = self.ledger.spending(), set(self._seen), self._extras()
+        spending, seen, extras = self.ledger.spending(), set(self._seen), self.vendor.extras()
         if not (batch or spending.leases or spending.usage or extras):
             return
         kept = await self.closer.close(
             batch, spending, in_plan=sorted(seen - self._recorded), extras=extras
         )
         self.ledger.recorded(spending)
+        self.vendor.told(extras)
         self._recorded |= seen
         if kept < len(batch):
             logger.warning(
@@ -194,20 +195,6 @@ class Group:
             self._minute_limit = limit
             await self.store.set_requests_per_minute(limit)
         logger.info("closed %d fetches", kept, extra={"action": "closed", "fetches": kept})
-
-    def _extras(self) -> list[Extra]:
-        """Calls that serve no fetch, since the last time."""
-        overhead, now = self.vendor.overhead, self.ledger.now()
-        extras = [
-            Extra(operation, calls, now, now)
-            for operation, calls in (
-                ("vendor_probe", overhead.probes),
-                ("dropped_requests", overhead.dropped),
-            )
-            if calls
-        ]
-        overhead.probes = overhead.dropped = 0
-        return extras
 
     # Answers
 
@@ -289,6 +276,7 @@ class Group:
         """The vendor's plan has no bulk days: the exchange goes by requests of its assets."""
         fetch = result.fetch
         if fetch.exchange_id in self._no_bulk:
+            self.vendor.overhead.dropped += result.calls
             return  # its row was closed with the first
         self._no_bulk.add(fetch.exchange_id)
         self.in_plan[BULK_ENDPOINT] = False
@@ -345,7 +333,9 @@ class Group:
     async def _drop(self) -> None:
         for task in self._running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        for reply in await asyncio.gather(*self._running, return_exceptions=True):
+            if isinstance(reply, Reply):  # it ended just before, and was not taken in
+                self.vendor.overhead.dropped += reply.calls
         self._running.clear()
 
     async def _end(self) -> ExitCode:

@@ -11,7 +11,16 @@ from typing import Any
 
 from screener_collector import parse
 from screener_collector.calendars import Session
-from screener_collector.store import Cursor, Database, insert_details, jsonb, record_spending, run
+from screener_collector.store import (
+    Cursor,
+    Database,
+    Extra,
+    insert_details,
+    insert_extras,
+    jsonb,
+    record_spending,
+    run,
+)
 from screener_collector.vendor import Reply
 from screener_collector.work import Spending
 from screener_sql.errors import BadSetting
@@ -87,12 +96,19 @@ class Listing:
 
     @asynccontextmanager
     async def answered(
-        self, operation: str, reply: Reply, spending: Spending
+        self, operation: str, reply: Reply, spending: Spending, extras: Sequence[Extra]
     ) -> AsyncIterator[Cursor]:
         """A transaction that stores an answer; adds its detail row and what it cost."""
         async with self.transaction() as cursor:
             yield cursor
             await record_request(cursor, self._execution_id, operation, reply)
+            await insert_extras(cursor, self._execution_id, extras)
+            await record_spending(cursor, self._execution_id, spending)
+
+    async def account(self, spending: Spending, extras: Sequence[Extra]) -> None:
+        """Records what was spent on no answer."""
+        async with self.transaction() as cursor:
+            await insert_extras(cursor, self._execution_id, extras)
             await record_spending(cursor, self._execution_id, spending)
 
     async def reconcile(self, cursor: Cursor, reading: Reading, calls: int) -> None:

@@ -5,6 +5,8 @@ What the vendor's plan does not include is noted, and another way is taken where
 """
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,7 +17,7 @@ from screener_collector.endpoints import Endpoint
 from screener_collector.ledger import Ledger
 from screener_collector.listing import KnownExchange, Listing, Reading
 from screener_collector.spec import Wanted, calendar_span, covers, is_believable, read_spec
-from screener_collector.store import Store
+from screener_collector.store import Cursor, Store
 from screener_collector.vendor import Reply, Vendor
 from screener_sql.errors import Retryable
 from screener_sql.model import ErrorCode, ExitCode, SliceReason
@@ -52,6 +54,8 @@ class Preflight:
     vendor: Vendor
     daily_limit: int
     details_refused: bool = False
+    unrecorded: int = 0
+    """Calls of the latest answer that no detail row has yet."""
 
     async def run(self) -> ExitCode:
         """Runs to the end of the slice; returns the exit code, which says how it ended."""
@@ -88,6 +92,7 @@ class Preflight:
     async def _ask(self, endpoint: Endpoint) -> Reply:
         """Asks; stops where nothing more can be asked. Its caller stores what was answered."""
         reply = await self.vendor.ask(endpoint)
+        self.unrecorded = reply.calls
         if reply.refused is not None:
             raise await self._out_of_calls(endpoint, reply)
         meaning = reply.judged.meaning if reply.judged else None
@@ -115,10 +120,29 @@ class Preflight:
         )
 
     async def _record(self, endpoint: Endpoint, reply: Reply) -> None:
-        spending = self.ledger.spending()
-        async with self.listing.answered(OPERATIONS[endpoint.name], reply, spending):
+        async with self._answered(endpoint, reply):
             pass
+
+    @asynccontextmanager
+    async def _answered(self, endpoint: Endpoint, reply: Reply) -> AsyncIterator[Cursor]:
+        """A transaction that stores an answer and accounts for it."""
+        spending, extras = self.ledger.spending(), self.vendor.extras()
+        operation = OPERATIONS[endpoint.name]
+        async with self.listing.answered(operation, reply, spending, extras) as cursor:
+            yield cursor
+        self.unrecorded = 0
         self.ledger.recorded(spending)
+        self.vendor.told(extras)
+
+    async def leave(self) -> None:
+        """Accounts for what was asked in vain, also when told to end in the middle of it."""
+        self.vendor.overhead.dropped += self.unrecorded
+        self.unrecorded = 0
+        spending, extras = self.ledger.spending(), self.vendor.extras()
+        if spending.leases or spending.usage or extras:
+            await self.listing.account(spending, extras)
+            self.ledger.recorded(spending)
+            self.vendor.told(extras)
 
     async def _read_account(self) -> None:
         before = await self.listing.leases_of_today()
@@ -143,10 +167,8 @@ class Preflight:
             self.vendor.limits.requests_per_minute,
             before,
         )
-        spending = self.ledger.spending()
-        async with self.listing.answered(OPERATIONS["user"], reply, spending) as cursor:
+        async with self._answered(endpoint, reply) as cursor:
             await self.listing.reconcile(cursor, reading, endpoint.calls)
-        self.ledger.recorded(spending)
 
     async def _know_exchanges(
         self, wanted: Wanted, known: list[KnownExchange]
@@ -170,11 +192,9 @@ class Preflight:
             raise Retryable(f"{sentence} could not be read: {_why(reply)}")
         listed = parse.exchanges(reply.judged.data)
         calendars = {code: known_calendar(listed[code].mics) for code in missing & listed.keys()}
-        spending = self.ledger.spending()
-        async with self.listing.answered(OPERATIONS[endpoint.name], reply, spending) as cursor:
+        async with self._answered(endpoint, reply) as cursor:
             for code in sorted(missing & listed.keys()):
                 await listing.add_exchange(cursor, listed[code], calendars[code])
-        self.ledger.recorded(spending)
         for code in sorted(missing & listed.keys()):
             if calendars[code] is None:
                 await self.store.note(f"No calendar of {code} is known; weekdays are its sessions.")
@@ -222,9 +242,8 @@ class Preflight:
             await self._go_without_list(exchange, symbols, reply)
             return
         listings = parse.listings(reply.judged.data)
-        spending = self.ledger.spending()
         note = None
-        async with self.listing.answered(OPERATIONS[endpoint.name], reply, spending) as cursor:
+        async with self._answered(endpoint, reply) as cursor:
             codes = [row.code for row in listings]
             listed, missing = await listing.unlisted(cursor, exchange.id, codes)
             if listings and is_believable(listed, missing):
@@ -241,7 +260,6 @@ class Preflight:
                     f"The vendor's symbol list of {exchange.code} lacks {missing} of {listed}"
                     " assets and was not believed; the assets stay as they were."
                 )
-        self.ledger.recorded(spending)
         await self.store.set_endpoint(endpoint.name, True)
         if note:
             await self.store.note(note)
@@ -296,10 +314,8 @@ class Preflight:
                     " are used."
                 )
             return
-        spending = self.ledger.spending()
-        async with self.listing.answered(OPERATIONS[endpoint.name], reply, spending) as cursor:
+        async with self._answered(endpoint, reply) as cursor:
             await listing.set_details(cursor, exchange.id, reply.judged.data)
-        self.ledger.recorded(spending)
         await self.store.set_endpoint(endpoint.name, True)
 
 

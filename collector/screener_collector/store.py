@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Self
 
@@ -263,6 +263,33 @@ async def record_spending(cursor: Cursor, execution_id: str, spending: Spending)
             "log_usage",
             {"execution_id": execution_id, "day": day, "endpoint": endpoint, **asdict(usage)},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What else happened that costs calls and serves no fetch: its detail row's operation."""
+
+    operation: str
+    calls: int
+    at: datetime
+
+
+async def insert_extras(cursor: Cursor, execution_id: str, extras: Iterable[Extra]) -> None:
+    """Their detail rows."""
+    await insert_details(
+        cursor,
+        execution_id,
+        [
+            {
+                "operation": extra.operation,
+                "state": "succeeded",
+                "calls": extra.calls,
+                "started_at": extra.at,
+                "ended_at": extra.at,
+            }
+            for extra in extras
+        ],
+    )
 
 
 async def insert_details(

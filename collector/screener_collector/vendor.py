@@ -7,7 +7,7 @@ nowhere else. Nothing of an answer's body is logged: the vendor quotes requests 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
@@ -24,7 +24,8 @@ from screener_collector import endpoints
 from screener_collector.answers import Answer, Judged, Meaning, judge
 from screener_collector.endpoints import Endpoint, final_calls
 from screener_collector.ledger import Ledger, Reservation
-from screener_collector.store import CallsRefused
+from screener_collector.store import CallsRefused, Extra
+from screener_collector.work import DROPPED, PROBE
 from screener_sql.model import ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -122,6 +123,20 @@ class Vendor:
             trust_env=False,
         )
         return cls(client, ledger, on_waiting)
+
+    def extras(self) -> list[Extra]:
+        """The overhead as it is now; to be followed by `told` once Postgres knows it."""
+        now = self.ledger.now()
+        calls = ((PROBE, self.overhead.probes), (DROPPED, self.overhead.dropped))
+        return [Extra(operation, spent, now) for operation, spent in calls if spent]
+
+    def told(self, extras: Iterable[Extra]) -> None:
+        """The transaction with `extras` in it was committed."""
+        for extra in extras:
+            if extra.operation == PROBE:
+                self.overhead.probes -= extra.calls
+            else:
+                self.overhead.dropped -= extra.calls
 
     async def close(self) -> None:
         """Closes the connections."""

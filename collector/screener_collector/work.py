@@ -14,6 +14,8 @@ from screener_collector.parse import Action, BadRow, BulkRows
 from screener_sql.model import TRANSIENT, ErrorCode, Operation
 
 BULK_ENDPOINT = "eod-bulk-last-day"
+PROBE, DROPPED = "vendor_probe", "dropped_requests"
+"""Operations of detail rows: looks whether the vendor is back; what was asked for in vain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,6 +251,27 @@ def test_told_to_end_it_keeps_what_it_has_and_gives_back_the_rest(
     world.assert_ledgers_agree()
 
 
+def test_what_another_worker_took_over_is_accounted_for(world: World, codes: list[str]) -> None:
+    plan_all(world, codes[:3])
+    world.simulator.admin("outage", [{"endpoint": "eod", "latency_s": 1.0, "count": 3}])
+    dead = world.value(
+        "INSERT INTO workers (execution_id, slice, pod) VALUES ('run-1', 'swiss', 'x') RETURNING id"
+    )
+    process = world.start("group", "swiss")
+    world.until(
+        lambda: world.rows(
+            "UPDATE plan_fetches SET worker_id = %s WHERE state = 'claimed' RETURNING id", dead
+        ),
+        "claims",
+    )
+
+    assert world.wait(process).code == 0
+
+    assert set(world.items().values()) == {("succeeded", None)}
+    assert world.details()[None, "dropped_requests"] == ("success", 3)
+    world.assert_ledgers_agree()
+
+
 # -- answers that are not what they should be -----------------------------------
 
 HTML = "<html><body>Maintenance of 6123abc456def789.12345678</body></html>"

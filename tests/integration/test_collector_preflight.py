@@ -1,6 +1,8 @@
 """A run's preflight on real Postgres against the vendor simulator."""
 
 import json
+import signal
+import time as time_
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 
@@ -287,6 +289,33 @@ def test_what_a_live_worker_may_still_spend_stays_reserved(world: World) -> None
     assert world.used() == world.simulator.calls() + 70
     assert world.value("SELECT closed_at FROM api_leases WHERE worker_id = %s", live) is None
     world.owner.execute("SELECT pg_advisory_unlock(730001, %s)", (live,))
+
+
+def test_looks_whether_the_vendor_is_back_have_their_details_too(world: World) -> None:
+    world.simulator.admin("outage", [{"endpoint": "user", "status": "cut", "count": 5}])
+    world.open(spec("SW"))
+
+    assert world.preflight().code == 0
+
+    assert world.details()[None, "vendor_probe"] == ("success", 2)
+    world.assert_ledgers_agree()
+
+
+def test_told_to_end_a_preflight_accounts_for_what_was_under_way(world: World) -> None:
+    world.simulator.admin("outage", [{"endpoint": "exchange-symbol-list", "latency_s": 30.0}])
+    world.open(spec("SW"))
+    process = world.start("preflight")
+    world.until(
+        lambda: world.value("SELECT count(*) FROM api_leases") == 2, "the list being asked for"
+    )
+    time_.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+
+    assert world.wait(process).code == 143
+
+    assert world.details()[None, "dropped_requests"] == ("success", 1)
+    assert world.detailed() == world.logged() == world.used() == 2
+    assert world.value("SELECT count(*) FROM api_leases WHERE closed_at IS NULL") == 0
 
 
 def test_yesterdays_counter_is_not_todays(world: World) -> None:
