@@ -102,6 +102,8 @@ class Facts:
     calls_planned: int = 0
     calls_used: int = 0
     calls_remaining_today: int | None = None
+    keep_calls: int = 0
+    """What the run must leave of the day, as its spec.quota.keepCalls says."""
     workers_alive: int = 0
     """Processes of the run's Jobs that may still store something; a pod outlives its Job."""
     unknown_exchanges: tuple[str, ...] = ()
@@ -130,6 +132,11 @@ class Facts:
     @property
     def items_succeeded(self) -> int:
         return sum(each.items_succeeded for each in self.slices)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the day has calls left that the run must not use."""
+        return self.keep_calls > 0 and (self.calls_remaining_today or 0) > 0
 
     @property
     def notes(self) -> tuple[str, ...]:

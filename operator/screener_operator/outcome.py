@@ -26,12 +26,13 @@ def judge(
     finished: bool,
     fatal: Reason | None = None,
     dry_run: bool = False,
+    short: Reason | None = None,
 ) -> Outcome:
     """The outcome once nothing is open any more.
 
     `items_succeeded`: counted apart, because an asset with prices stored and fundamentals deferred
     counts as deferred. `finished`: every group reported the end of its work. `fatal`: why the run
-    could not go on.
+    could not go on. `short`: why not all was asked that tells what is due.
     """
     if fatal is not None:
         return Outcome("failed", fatal)
@@ -39,7 +40,7 @@ def judge(
         if dry_run:
             return Outcome("success", Reason.DRY_RUN)
         if counts.planned == 0 and counts.deferred == 0:
-            return Outcome("success", Reason.NOTHING_DUE)
+            return Outcome("success", short or Reason.NOTHING_DUE)
         return Outcome("success", Reason.COMPLETED)
     if items_succeeded > 0:
         return Outcome("partial", Reason.PARTIALLY_FAILED)

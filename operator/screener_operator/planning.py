@@ -27,6 +27,7 @@ from screener_sql.model import PLANNER_LOCK
 logger = logging.getLogger(__name__)
 
 _DEFERRED_BECAUSE = {
+    "keep_calls": "spec.quota.keepCalls leaves no calls for it; due again in the next run",
     "daily_limit": "the calls left of the day do not reach for it; due again after 00:00 GMT",
     "run_limit": "spec.quota.maxCalls does not reach for it; due again in the next run",
 }
@@ -147,15 +148,18 @@ def _fit_into_budget(
     left = cursor.execute(query("planning/calls_left"), scope).fetchone()
     assert due is not None and left is not None  # both are aggregates or have a row always
     bulk_calls = BULK_CALLS_PER_SESSION * sum(by_bulk.values())
+    day_left, run_left, kept = left
     budget: Budget = share_budget(
-        day_left=left[0],
-        run_left=left[1],
+        day_left=day_left,
+        run_left=run_left,
         prices_due=due[0] + bulk_calls,
         fundamentals_due=due[1],
     )
     reason = {
         "error_code": budget.bound_by,
-        "message": _DEFERRED_BECAUSE[budget.bound_by],
+        "message": _DEFERRED_BECAUSE[
+            "keep_calls" if budget.bound_by == "daily_limit" and kept else budget.bound_by
+        ],
     }
     prices_left = budget.prices
     for exchange_id, sessions in by_bulk.items():

@@ -38,6 +38,7 @@ from screener_operator.status import (
     collection_status,
     end_sentence,
     fatal_reason,
+    preflight_short,
     progress_sentence,
     slice_finished,
     view_slice,
@@ -182,6 +183,7 @@ def _groups(
             finished=all(view.finished for view in views),
             fatal=fatal,
             dry_run=run.dry_run,
+            short=preflight_short(facts),
         )
         actions.append(CloseExecution(outcome, _end_message(observed, views, outcome)))
 

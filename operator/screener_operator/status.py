@@ -21,7 +21,7 @@ from screener_operator.facts import Counts, Facts, JobFacts, JobState, PlanRow, 
 from screener_operator.outcome import judge
 from screener_operator.reasons import FATAL, Reason
 from screener_operator.resources import COLLECTION_RUN, Meta, format_time
-from screener_sql.model import ExitCode
+from screener_sql.model import ExitCode, SliceKind
 
 MESSAGE_LIMIT = 512
 
@@ -400,22 +400,43 @@ def _counts(counts: Counts) -> dict[str, int]:
     }
 
 
+def preflight_short(facts: Facts) -> Reason | None:
+    """Why the preflight could not ask all that it wanted to; None if it could."""
+    for each in facts.of_kind(SliceKind.PREFLIGHT):
+        if each.reason == Reason.DAILY_LIMIT_REACHED:
+            return Reason.DAILY_LIMIT_REACHED
+        # The run's own limit is no reason of a slice: the preflight notes that it met it.
+        if any(note.startswith("spec.quota.maxCalls") for note in each.notes):
+            return Reason.RUN_LIMIT_REACHED
+    return None
+
+
+def _day_is_spent(facts: Facts) -> str:
+    if facts.kept:
+        return f"spec.quota.keepCalls, {facts.keep_calls}, leaves too few calls of the day"
+    return "the calls of the day are spent"
+
+
 def _quota_condition(facts: Facts) -> Condition:
     by_day = sum(each.deferred_by_day for each in facts.slices)
     by_run = sum(each.deferred_by_run for each in facts.slices)
+    short = preflight_short(facts)
+    unknown = "; the preflight could not be finished, so what is due is not all known"
     if by_day or any(each.reason == Reason.DAILY_LIMIT_REACHED for each in facts.slices):
         return Condition(
             "QuotaAvailable",
             False,
             Reason.DAILY_LIMIT_REACHED,
-            f"the calls of the day are spent; {_items(by_day)} deferred, due again after 00:00 GMT",
+            f"{_day_is_spent(facts)}; {_items(by_day)} deferred, due again after 00:00 GMT"
+            + (unknown if short else ""),
         )
-    if by_run:
+    if by_run or short:
         return Condition(
             "QuotaAvailable",
             False,
             Reason.RUN_LIMIT_REACHED,
-            f"spec.quota.maxCalls is reached; {_items(by_run)} deferred, due again in the next run",
+            f"spec.quota.maxCalls is reached; {_items(by_run)} deferred, due again in the next run"
+            + (unknown if short else ""),
         )
     if facts.execution is not None and facts.execution.planned_at is not None:
         return Condition("QuotaAvailable", True, Reason.CALLS_LEFT, "the calls left suffice")
@@ -456,6 +477,19 @@ def end_sentence(facts: Facts, reason: Reason, *, problems: Sequence[str] = ()) 
         )
         if number
     ]
+    if reason in (Reason.DAILY_LIMIT_REACHED, Reason.RUN_LIMIT_REACHED):
+        why = (
+            "spec.quota.maxCalls does not reach for the preflight"
+            if reason is Reason.RUN_LIMIT_REACHED
+            else _day_is_spent(facts)
+        )
+        found = (
+            f"the {_assets(counts.discovered)} known so far are up to date"
+            if counts.discovered
+            else "it is not known yet which assets there are"
+        )
+        when = "after 00:00 GMT" if reason is Reason.DAILY_LIMIT_REACHED else "with a larger one"
+        return f"{why}, so that nothing could be planned: {found}; run it again {when}"
     if reason is Reason.NOTHING_DUE:
         return (
             f"all {_assets(counts.discovered)} are up to date"

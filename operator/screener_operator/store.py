@@ -103,6 +103,7 @@ class Store:
                     calls_planned=calls["planned"],
                     calls_used=calls["used"],
                     calls_remaining_today=calls["remaining_today"],
+                    keep_calls=calls["kept"],
                     workers_alive=workers["count"],
                     unknown_exchanges=unknown_codes,
                 )

@@ -202,9 +202,10 @@ def test_the_facts_of_a_plan(store: Store, market: Owner) -> None:
 
 
 def test_a_plan_that_does_not_fit_says_what_it_leaves_out(store: Store, market: Owner) -> None:
-    run = planned_run(store, quota={"maxCalls": 2, "keepCalls": 0})
+    run = planned_run(store, quota={"maxCalls": 2, "keepCalls": 3})
     spain = store.facts(run.meta.uid, NOW).of_kind("group")[0]
     assert (spain.deferred_by_day, spain.deferred_by_run) == (0, 1)
+    assert store.facts(run.meta.uid, NOW).keep_calls == 3
     assert [(row.operation, row.requests, row.deferred) for row in spain.plan] == [
         ("prices_incremental", 1, 0),
         ("prices_bulk", 1, 0),
@@ -389,8 +390,8 @@ def test_workers_that_may_still_store_something_are_counted(store: Store, owner:
     store.open_execution(run, NOW)
     [(worker,)] = values(
         owner,
-        "INSERT INTO financial_screener.workers (execution_id, slice, pod) VALUES (%s, 'spain', 'p')"
-        " RETURNING id",
+        "INSERT INTO financial_screener.workers (execution_id, slice, pod)"
+        " VALUES (%s, 'spain', 'p') RETURNING id",
         run.meta.uid,
     )
 

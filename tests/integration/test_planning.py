@@ -308,6 +308,9 @@ def test_keep_calls_is_left_of_the_day(market: Owner) -> None:
         ("planned", None): 20,
         ("deferred", "daily_limit"): 30,
     }
+    assert market.execute(
+        "SELECT DISTINCT message FROM financial_screener.plan_items WHERE state = 'deferred'"
+    ).fetchall() == [("spec.quota.keepCalls leaves no calls for it; due again in the next run",)]
 
 
 def test_bulk_days_that_do_not_fit_are_deferred_whole(market: Owner) -> None:

@@ -533,6 +533,49 @@ def test_quota_available(found: Slice, quota: tuple[str, str]) -> None:
     assert condition(status, "QuotaAvailable") == quota
 
 
+@pytest.mark.parametrize(
+    ("preflight", "discovered", "reason", "said"),
+    [
+        pytest.param(
+            {"reason": "DailyLimitReached"}, 0, Reason.DAILY_LIMIT_REACHED,
+            "the calls of the day are spent, so that nothing could be planned: it is not known yet"
+            " which assets there are; run it again after 00:00 GMT",
+            id="the day is spent on a fresh database",
+        ),
+        pytest.param(
+            {"notes": ("spec.quota.maxCalls does not reach for the whole preflight.",)}, 7,
+            Reason.RUN_LIMIT_REACHED,
+            "spec.quota.maxCalls does not reach for the preflight, so that nothing could be"
+            " planned: the 7 assets known so far are up to date; run it again with a larger one",
+            id="maxCalls does not reach for the preflight",
+        ),
+        pytest.param(
+            {}, 0, Reason.NOTHING_DUE, "no assets were found for this spec", id="no assets at all",
+        ),
+    ],
+)  # fmt: skip
+def test_with_nothing_planned_for_want_of_calls_it_is_not_said_that_nothing_is_due(
+    preflight: dict[str, Any], discovered: int, reason: Reason, said: str
+) -> None:
+    nothing = Slice("group", "us", counts=Counts(discovered=discovered, skipped=discovered))
+    seen = observed(PLANNED, (replace(PREFLIGHT_DONE, **preflight), nothing))
+    decision = step(ONE_GROUP, seen)
+    assert decision.actions == (CloseExecution(Outcome("success", reason), said),)
+    assert decision.status is not None
+    expected = ("True", "CallsLeft") if reason is Reason.NOTHING_DUE else ("False", str(reason))
+    assert condition(decision.status, "QuotaAvailable") == expected
+
+
+def test_calls_that_the_run_must_keep_are_said_to_be_kept() -> None:
+    seen = observed(
+        PLANNED, (done_slice(deferred=2),), (job(**ENDED),), keep_calls=50, calls_remaining_today=50
+    )
+    status = step(ONE_GROUP, seen).status
+    assert status is not None
+    [quota] = [each for each in status["conditions"] if each["type"] == "QuotaAvailable"]
+    assert quota["message"].startswith("spec.quota.keepCalls, 50, leaves too few calls of the day")
+
+
 def test_a_run_of_which_all_was_deferred_is_a_success_that_says_so() -> None:
     deferred = Slice("group", "us", counts=Counts(discovered=9, deferred=9), deferred_by_day=9)
     decision = step(ONE_GROUP, observed(PLANNED, (deferred,)))

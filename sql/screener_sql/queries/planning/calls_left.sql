@@ -1,10 +1,15 @@
--- The calls left of the GMT day, what the run must keep taken off, and those left of what the run may use (NULL: no bound).
-SELECT CASE
-           WHEN quota.spent THEN 0
-           ELSE coalesce(quota.calls_limit, account.daily_limit, 0) - coalesce(quota.calls_used, 0)
-       END - coalesce(budget.keep_calls, 0) AS day_left,
-       budget.max_calls - budget.calls_used AS run_left
+-- The calls left of the GMT day, what the run must keep taken off; those left of what the run may use (NULL: no bound); and whether the
+-- day has calls that the run must keep.
+SELECT day.remaining - coalesce(budget.keep_calls, 0) AS day_left,
+       budget.max_calls - budget.calls_used AS run_left,
+       day.remaining > 0 AND coalesce(budget.keep_calls, 0) > 0 AS kept
 FROM (SELECT (%(now)s::timestamptz AT TIME ZONE 'UTC')::date AS day) AS gmt
 LEFT JOIN financial_screener.api_daily_quota AS quota ON quota.day = gmt.day
 LEFT JOIN financial_screener.vendor_account AS account ON true
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN quota.spent THEN 0
+        ELSE coalesce(quota.calls_limit, account.daily_limit, 0) - coalesce(quota.calls_used, 0)
+    END AS remaining
+) AS day
 LEFT JOIN financial_screener.execution_budgets AS budget ON budget.execution_id = %(execution_id)s::text
