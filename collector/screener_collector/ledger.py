@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic
 
 from screener_collector.store import CallsRefused, Store
 from screener_collector.work import Spending, Usage
@@ -20,6 +21,17 @@ BEFORE_MIDNIGHT_S = 3.0
 """No request is sent so shortly before a quota day ends: the vendor might count it in the next."""
 AFTER_MIDNIGHT_S = 2.0
 """And none so shortly after, by our clock, as the vendor's may be behind."""
+CLOCKS_DIFFER_S = 5.0
+"""Between two looks at Postgres' time when it has another day than expected."""
+
+
+def to_wait_at_midnight(now: datetime) -> float:
+    """Seconds until a request may be sent, as far as the turn of the GMT day goes; 0: at once."""
+    midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+    to_go = (midnight - now).total_seconds()
+    if to_go < BEFORE_MIDNIGHT_S:
+        return to_go + AFTER_MIDNIGHT_S
+    return max(0.0, AFTER_MIDNIGHT_S - (86_400 - to_go))
 
 
 @dataclass(slots=True)
@@ -67,48 +79,48 @@ class Ledger:
         self._slotting = asyncio.Lock()
         self._minute = datetime.min.replace(tzinfo=UTC)
         self._slots = 0
-        self._offset = timedelta()
+        self._began = datetime.now(UTC) - timedelta(seconds=monotonic())
 
     async def set_clock(self) -> None:
-        """Learns how far this machine's clock is from Postgres', by which days and minutes go."""
-        self._offset = await self._store.clock() - datetime.now(UTC)
+        """Learns Postgres' time, by which days and minutes go."""
+        self._began = await self._store.clock() - timedelta(seconds=monotonic())
 
     def now(self) -> datetime:
-        """The time by Postgres' clock, in UTC."""
-        return datetime.now(UTC) + self._offset
+        """The time by Postgres' clock, in UTC; it goes on evenly when this machine's is set."""
+        return self._began + timedelta(seconds=monotonic())
 
     # Calls
 
     async def reserve(self, endpoint: str, calls: int) -> Reservation:
         """Calls of today and a slot of this minute for one request. Raises CallsRefused."""
         while True:
-            await self._wait_out_midnight()
+            await asyncio.sleep(to_wait_at_midnight(self.now()))
             reservation = await self._reserve_calls(endpoint, calls)
             await self._take_slot(reservation)
-            if reservation.day == self.now().date():
+            # Waiting for a slot may have taken until midnight.
+            now = self.now()
+            if reservation.day == now.date() and to_wait_at_midnight(now) == 0:
                 return reservation
             self._unreserve(reservation)
 
-    async def _wait_out_midnight(self) -> None:
-        now = self.now()
-        midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
-        to_go = (midnight - now).total_seconds()
-        since = 86_400 - to_go
-        if to_go < BEFORE_MIDNIGHT_S:
-            await asyncio.sleep(to_go + AFTER_MIDNIGHT_S)
-        elif since < AFTER_MIDNIGHT_S:
-            await asyncio.sleep(AFTER_MIDNIGHT_S - since)
-
     async def _reserve_calls(self, endpoint: str, calls: int) -> Reservation:
         async with self._leasing:
-            today = self.now().date()
-            for lease in self._leases:
-                if lease.day == today and lease.free >= calls:
-                    break
-            else:
-                lease = await self._lease(calls)
-            lease.reserved += calls
-            return Reservation(lease, calls, endpoint)
+            while True:
+                today = self.now().date()
+                for lease in self._leases:
+                    if lease.day == today and lease.free >= calls:
+                        break
+                else:
+                    lease = await self._lease(calls)
+                if lease.day == today:
+                    lease.reserved += calls
+                    return Reservation(lease, calls, endpoint)
+                # Postgres has another day than this clock: one of them was set. Without a pause
+                # block after block would be leased.
+                self._leases.remove(lease)
+                await self._store.return_lease(lease.id, lease.day, 0)
+                await asyncio.sleep(CLOCKS_DIFFER_S)
+                await self.set_clock()
 
     async def _lease(self, calls: int) -> _Lease:
         block = max(calls, min(LEASE_CALLS, self.ahead()))

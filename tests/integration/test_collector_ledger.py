@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from threading import Thread
 
 import psycopg
@@ -11,6 +11,8 @@ import pytest
 from collector_world import Owner, World, login
 from simulator_fixture import Simulator
 
+from screener_collector import ledger
+from screener_collector.ledger import Ledger, to_wait_at_midnight
 from screener_collector.store import Database, Store, connect_patiently
 from screener_sql import query
 from screener_sql.model import SliceKind
@@ -81,3 +83,94 @@ def test_a_lease_and_a_return_never_wait_for_each_other(world: World) -> None:
     assert failures == []
     assert world.used() == 30
     assert world.value("SELECT calls_used FROM execution_budgets") == 30
+
+
+class Elsewhen(Store):
+    """The real store, but for the time that it tells: it is `ahead` of Postgres' at first."""
+
+    ahead = timedelta()
+
+    async def clock(self) -> datetime:
+        return await super().clock() + self.ahead
+
+
+def test_a_clock_that_is_a_day_off_leases_nothing_over_and_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "CLOCKS_DIFFER_S", 1.0)
+    world.open()
+    worker = add_worker(world)
+
+    async def reserve() -> None:
+        database = Database(await connect_patiently(world.url, "a ledger's test"))
+        store = Elsewhen(database, worker, "run-1", SliceKind.GROUP, "swiss")
+        Elsewhen.ahead = timedelta(days=1)
+        mine = Ledger(store, 1000)
+        await mine.set_clock()
+        waiting = asyncio.create_task(mine.reserve("eod", 1))
+        await asyncio.sleep(2.5)
+        assert not waiting.done()
+        Elsewhen.ahead = timedelta()
+        reservation = await asyncio.wait_for(waiting, 10)
+        mine.settle(reservation, 1, error=False)
+        await mine.give_back()
+        await database.close()
+
+    asyncio.run(reserve())
+
+    assert world.value("SELECT count(*) FROM api_leases") <= 5
+    assert world.used() == 1
+
+
+class SlowSlots(Store):
+    """The real store, but a slot takes until so long before midnight, by the ledger's clock."""
+
+    async def clock(self) -> datetime:
+        now = await super().clock()
+        return datetime.combine(now.date(), datetime.max.time(), UTC) - timedelta(seconds=4.5)
+
+    async def take_slots(self, slots: int) -> tuple[datetime, int]:
+        now = self.ledger.now()
+        if now.hour == 23:
+            await asyncio.sleep(2.0)
+        return now.replace(second=0, microsecond=0), slots
+
+    ledger: Ledger
+
+
+def test_a_slot_that_came_shortly_before_midnight_is_not_used_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "CLOCKS_DIFFER_S", 0.5)
+    world.open()
+    worker = add_worker(world)
+
+    async def reserve() -> None:
+        database = Database(await connect_patiently(world.url, "a ledger's test"))
+        store = SlowSlots(database, worker, "run-1", SliceKind.GROUP, "swiss")
+        store.ledger = mine = Ledger(store, 1000)
+        await mine.set_clock()
+        waiting = asyncio.create_task(mine.reserve("eod", 1))
+        await asyncio.sleep(2.7)  # the slot has come
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await mine.give_back()
+        await database.close()
+
+    asyncio.run(reserve())
+    assert world.used() == 0
+
+
+@pytest.mark.parametrize(
+    ("now", "wait"),
+    [
+        pytest.param(datetime(2026, 1, 1, 12, tzinfo=UTC), 0.0, id="noon"),
+        pytest.param(datetime(2026, 1, 1, 23, 59, 58, tzinfo=UTC), 4.0, id="2 s before midnight"),
+        pytest.param(datetime(2026, 1, 1, 23, 59, 57, tzinfo=UTC), 0.0, id="3 s before midnight"),
+        pytest.param(datetime(2026, 1, 2, 0, 0, 1, tzinfo=UTC), 1.0, id="1 s after midnight"),
+        pytest.param(datetime(2026, 1, 2, 0, 0, 2, tzinfo=UTC), 0.0, id="2 s after midnight"),
+    ],
+)
+def test_nothing_is_sent_around_midnight(now: datetime, wait: float) -> None:
+    assert to_wait_at_midnight(now) == wait
