@@ -281,6 +281,39 @@ def test_a_bad_bar_of_a_bulk_day_is_set_aside_and_its_asset_failed(world: World,
     assert (bad["date"], bad["rule"]) == (day.session, "low_high_order")
 
 
+def test_a_bad_bar_among_several_bulk_days_is_told(world: World, day: Day) -> None:
+    others = [f"{code}.SW" for code in day.others]
+    world.plan_bulk("SW", others, day.before, day.session)
+    only_prices(world)
+    world.rows("DELETE FROM stock_prices WHERE date = %s RETURNING asset_id", day.session)
+    world.simulator.admin(
+        "outage",
+        [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day, high=100)}],
+    )
+
+    assert world.group().code == 0
+
+    told = world.rows(
+        "SELECT ticker, item.state, message FROM plan_items AS item"
+        " JOIN assets ON assets.id = asset_id WHERE execution_id = 'run-1' AND ticker = ANY (%s)"
+        " ORDER BY ticker",
+        others[:2],
+    )
+    assert told == [
+        {
+            "ticker": others[0],
+            "state": "succeeded",
+            "message": "1 bars are in quarantined_bars",
+        },
+        {"ticker": others[1], "state": "succeeded", "message": None},
+    ]
+    assert world.value(
+        "SELECT error_message FROM asset_processing_details"
+        " WHERE execution_id = 'run-1' AND ticker = %s",
+        others[0],
+    ) == ("1 bars are in quarantined_bars")
+
+
 def test_a_bulk_day_that_is_hardly_there_is_not_published_yet(world: World, day: Day) -> None:
     many = [f"Z{number}" for number in range(80)]
     world.add(*(Asset(code, "SW", checked_to=day.before) for code in many))

@@ -24,8 +24,8 @@ WITH requests AS (
                    JOIN requests ON requests.kind = 'bulk_prices' AND requests.session = stored.date
                    WHERE stored.asset_id = item.asset_id
                ) AS found,
-               EXISTS (
-                   SELECT FROM financial_screener.quarantined_bars AS bad
+               (
+                   SELECT count(DISTINCT bad.date) FROM financial_screener.quarantined_bars AS bad
                    JOIN requests ON requests.kind = 'bulk_prices' AND requests.session = bad.date
                    WHERE bad.asset_id = item.asset_id AND bad.released_at IS NULL
                ) AS bad
@@ -33,15 +33,15 @@ WITH requests AS (
     CROSS JOIN LATERAL (
         SELECT CASE WHEN trouble.state IS NOT NULL THEN trouble.state
                     WHEN bar.found THEN 'succeeded'
-                    WHEN bar.bad THEN 'failed'
+                    WHEN bar.bad > 0 THEN 'failed'
                     ELSE 'skipped' END AS state,
                CASE WHEN trouble.state IS NOT NULL THEN trouble.error_code
                     WHEN bar.found THEN NULL
-                    WHEN bar.bad THEN 'bad_data'
+                    WHEN bar.bad > 0 THEN 'bad_data'
                     ELSE 'no_trade' END AS error_code,
                CASE WHEN trouble.state IS NOT NULL THEN trouble.message
-                    WHEN bar.found THEN NULL
-                    WHEN bar.bad THEN 'its bar broke a rule and is in quarantined_bars'
+                    WHEN bar.found THEN CASE WHEN bar.bad > 0 THEN bar.bad || ' bars are in quarantined_bars' END
+                    WHEN bar.bad > 0 THEN 'its bar broke a rule and is in quarantined_bars'
                     ELSE 'the vendor has no bar of it for these sessions' END AS message
     ) AS verdict
     WHERE item.execution_id = %(execution_id)s::text AND item.exchange_id = %(exchange_id)s::smallint
