@@ -113,6 +113,7 @@ async def _preflight(
     vendor: Vendor,
     stopped: asyncio.Event,
 ) -> ExitCode:
+    ledger.may_look_when_spent = True
     preflight = Preflight(
         store,
         Listing(control, worker.id, settings.execution_id),

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic
 
+from screener_collector import endpoints
 from screener_collector.store import CallsRefused, Store
 from screener_collector.work import Spending, Usage
 
 LEASE_CALLS = 100
 """The most that is leased at once: what a killed worker takes with it until the next reading."""
+COUNTER_ENDPOINT = endpoints.user().name
 SLOTS = 20
 """The most request slots of a minute that are taken at once."""
 BEFORE_MIDNIGHT_S = 3.0
@@ -73,6 +75,8 @@ class Ledger:
         self._store = store
         self._daily_limit = daily_limit
         self.ahead = ahead
+        self.may_look_when_spent = False
+        """Whether the vendor's counter may be read on a day that it said is spent."""
         self._leases: list[_Lease] = []
         self._usage: dict[tuple[date, str], Usage] = {}
         self._leasing = asyncio.Lock()
@@ -111,7 +115,7 @@ class Ledger:
                     if lease.day == today and lease.free >= calls:
                         break
                 else:
-                    lease = await self._lease(calls)
+                    lease = await self._lease(endpoint, calls)
                 if lease.day == today:
                     lease.reserved += calls
                     return Reservation(lease, calls, endpoint)
@@ -122,15 +126,16 @@ class Ledger:
                 await asyncio.sleep(CLOCKS_DIFFER_S)
                 await self.set_clock()
 
-    async def _lease(self, calls: int) -> _Lease:
+    async def _lease(self, endpoint: str, calls: int) -> _Lease:
         block = max(calls, min(LEASE_CALLS, self.ahead()))
+        look = self.may_look_when_spent and endpoint == COUNTER_ENDPOINT
         try:
-            lease_id, day = await self._store.lease(block, self._daily_limit)
+            lease_id, day = await self._store.lease(block, self._daily_limit, though_spent=look)
         except CallsRefused:
             if block == calls:
                 raise
             block = calls
-            lease_id, day = await self._store.lease(block, self._daily_limit)
+            lease_id, day = await self._store.lease(block, self._daily_limit, though_spent=look)
         lease = _Lease(lease_id, day, block)
         self._leases.append(lease)
         return lease

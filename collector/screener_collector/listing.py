@@ -130,6 +130,7 @@ class Listing:
                 "worker_id": self._worker_id,
                 "own_calls": calls,
                 "vendor_used": reading.account.calls_used_on(reading.day),
+                "vendor_limit": reading.account.daily_limit,
                 "calls_limit": min(reading.account.daily_limit, reading.daily_limit),
                 "before": jsonb(
                     {

@@ -195,10 +195,19 @@ class Store:
         moment: datetime = rows[0]["clock_timestamp"]
         return moment
 
-    async def lease(self, calls: int, daily_limit: int) -> tuple[int, date]:
-        """Reserves calls of the run and of the GMT day. Lease id and day. Raises CallsRefused."""
+    async def lease(
+        self, calls: int, daily_limit: int, *, though_spent: bool = False
+    ) -> tuple[int, date]:
+        """Reserves calls of the run and of the GMT day. Lease id and day. Raises CallsRefused.
+
+        `though_spent`: also when the vendor said that the day is spent.
+        """
         async with self._control.transaction() as cursor:
-            wanted = self._me | {"calls": calls, "daily_limit": daily_limit}
+            wanted = self._me | {
+                "calls": calls,
+                "daily_limit": daily_limit,
+                "though_spent": though_spent,
+            }
             await cursor.execute(query("collector/ensure_day"), wanted)
             # Both or neither: the exception rolls back.
             budget = await run(cursor, "lease_budget", wanted)

@@ -63,7 +63,13 @@ def test_a_lease_and_a_return_never_wait_for_each_other(world: World) -> None:
 
     lease_id, day = asyncio.run(lease())
     with psycopg.connect(world.url) as other:
-        wanted = {"execution_id": "run-1", "calls": 20, "daily_limit": 1000, "keep_calls": 0}
+        wanted = {
+            "execution_id": "run-1",
+            "calls": 20,
+            "daily_limit": 1000,
+            "keep_calls": 0,
+            "though_spent": False,
+        }
         other.execute(query("collector/lease_budget"), wanted)
         thread = Thread(target=in_thread)
         thread.start()

@@ -28,7 +28,9 @@ UPDATE financial_screener.api_daily_quota AS quota
 SET calls_used = %(vendor_used)s::integer + %(own_calls)s::integer + outstanding.calls,
     calls_limit = %(calls_limit)s::integer,
     vendor_used = %(vendor_used)s::integer + %(own_calls)s::integer,
-    vendor_read_at = now()
+    vendor_read_at = now(),
+    -- Nothing else takes it back that the vendor said the day is spent.
+    spent = quota.spent AND %(vendor_used)s::integer + %(own_calls)s::integer >= %(vendor_limit)s::integer
 FROM outstanding, (SELECT count(*) FROM dead) AS closed
 WHERE quota.day = %(day)s::date
 RETURNING quota.calls_used
