@@ -7,7 +7,7 @@ What the vendor's plan does not include is noted, and another way is taken where
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from screener_collector import endpoints, listing, parse
@@ -54,6 +54,8 @@ class Preflight:
     vendor: Vendor
     daily_limit: int
     details_refused: bool = False
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Exchanges that nothing is known of, and why."""
     unrecorded: int = 0
     """Calls of the latest answer that no detail row has yet."""
 
@@ -70,6 +72,9 @@ class Preflight:
                 await self._fill_sessions(known, wanted)
             for exchange in known:
                 await self._list_symbols(exchange, wanted)
+            if known and len(self.left_out) == len(known):
+                # Nothing is known of any exchange, so the Job starts the preflight again.
+                raise Retryable(self.left_out[known[0].code])
             for exchange in known:
                 await self._read_details(exchange)
         except Stop as stop:
@@ -296,8 +301,8 @@ class Preflight:
                 f"spec.groups: exchange '{exchange.code}' has no symbol list at the vendor (404)",
             )
         else:
-            # Nothing is known of the exchange, so the Job starts the preflight again.
-            raise Retryable(f"{lack}: {_why(reply)}")
+            self.left_out[exchange.code] = f"{lack}: {_why(reply)}"
+            await self.store.note(f"{lack}; the exchange is left out of this run.")
 
     async def _read_details(self, exchange: KnownExchange) -> None:
         if exchange.details_are_fresh or self.details_refused:

@@ -131,6 +131,24 @@ def test_a_list_that_the_plan_lacks_is_made_up_for_by_known_assets(world: World)
     ]
 
 
+def test_a_list_that_fails_leaves_out_its_exchange_and_no_other(world: World) -> None:
+    world.simulator.admin(
+        "outage", [{"endpoint": "exchange-symbol-list", "symbol": "F", "status": 500}]
+    )
+    world.open(spec("F", "SW"))
+
+    assert world.preflight().code == 0
+
+    assert world.rows(
+        "SELECT DISTINCT code FROM exchanges WHERE id IN (SELECT exchange_id FROM assets)"
+    ) == [{"code": "SW"}]
+    assert the_slice(world)["notes"] == [
+        "The vendor's symbol list of F could not be read; the exchange is left out of this run."
+    ]
+    assert the_slice(world)["finished_at"] is not None
+    world.assert_ledgers_agree()
+
+
 def test_without_list_symbols_or_assets_there_is_no_way(world: World) -> None:
     world.simulator.admin("account", {"withdrawn": ["exchange-symbol-list"]})
     world.open(spec("SW"))
@@ -246,6 +264,29 @@ def test_a_spent_day_ends_the_preflight_in_order(world: World) -> None:
     # What costs no call is there: the symbols can be planned, and be deferred.
     assert world.value("SELECT count(*) FROM assets") == 1
     assert world.value("SELECT count(*) FROM exchange_sessions") > 400
+
+
+@pytest.mark.parametrize(
+    ("used", "spent"),
+    [
+        pytest.param(50, False, id="the vendor shows calls left"),
+        pytest.param(99_999, True, id="the vendor shows none left"),
+    ],
+)
+def test_a_spent_day_is_looked_at_again(world: World, used: int, spent: bool) -> None:
+    world.simulator.admin("account", {"used": used})
+    world.rows(
+        "INSERT INTO api_daily_quota (day, calls_limit, spent)"
+        " VALUES ((now() AT TIME ZONE 'UTC')::date, 100000, true) RETURNING day"
+    )
+    world.open(spec("SW", symbols=["NESN"]))
+
+    assert world.preflight().code == 0
+
+    assert world.details()[None, "preflight_user"] == ("success", 1)
+    assert world.value("SELECT spent FROM api_daily_quota") is spent
+    assert the_slice(world)["reason"] == ("DailyLimitReached" if spent else None)
+    assert world.used() == world.simulator.calls()
 
 
 def test_what_a_killed_worker_had_leased_comes_back_with_the_next_reading(world: World) -> None:
