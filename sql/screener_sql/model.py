@@ -92,7 +92,6 @@ class ErrorCode(StrEnum):
     SERVER_ERROR = "server_error"
     NETWORK_ERROR = "network_error"
     GROUP_NOT_FINISHED = "group_not_finished"
-    VERIFY_MISMATCH = "verify_mismatch"
     # deferred
     DAILY_LIMIT = "daily_limit"
     RUN_LIMIT = "run_limit"
@@ -110,7 +109,6 @@ TRANSIENT = frozenset(
         ErrorCode.SERVER_ERROR,
         ErrorCode.NETWORK_ERROR,
         ErrorCode.GROUP_NOT_FINISHED,
-        ErrorCode.VERIFY_MISMATCH,
     }
 )
 """Failures that say nothing about the asset and do not count among its failures."""

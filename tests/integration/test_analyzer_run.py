@@ -490,6 +490,9 @@ def test_a_row_that_was_tampered_with_is_found(
     assert said in message
     again = analyze(analyzer_url, "run")
     assert again.code == 13, "a verdict stands"
+    assert owner.execute(
+        "SELECT needs_indicators_reprocess FROM financial_screener.asset_processing_state"
+    ).fetchall() == [(True,)], "what is in doubt is computed again by the next run"
 
 
 def test_bars_that_change_after_the_run_read_them_are_no_mismatch(
