@@ -63,7 +63,7 @@ def plan_run(connection: Connection[TupleRow], request: PlanRequest, now: dateti
         cursor.execute(query("planning/analyze_delta"))
         cursor.execute(query("planning/insert_slices"), scope)
 
-        by_bulk = _exchanges_by_bulk(cursor)
+        by_bulk = _exchanges_by_bulk(cursor, scope)
         cursor.execute(
             query("planning/insert_items"),
             scope
@@ -125,16 +125,27 @@ def _end(cursor: Cursor[TupleRow], scope: dict[str, Any]) -> None:
     cursor.execute(query("planning/set_planned"), scope)
 
 
-def _exchanges_by_bulk(cursor: Cursor[TupleRow]) -> dict[int, int]:
-    """Exchange ids for which bulk days cost less, and how many of their latest sessions so."""
-    row = cursor.execute(query("planning/bulk_in_plan")).fetchone()
-    if row is not None and not row[0]:
-        return {}
+def _exchanges_by_bulk(cursor: Cursor[TupleRow], scope: dict[str, Any]) -> dict[int, int]:
+    """Exchange ids for which bulk days cost less, and how many of their latest sessions so.
+
+    None while the vendor's plan does not include them; the run then says so, for it costs more.
+    """
+    refused = cursor.execute(query("planning/bulk_in_plan"), scope).fetchone()
     gaps: dict[int, dict[int, int]] = {}
     for exchange_id, gap, assets in cursor.execute(query("planning/gaps")):
         gaps.setdefault(exchange_id, {})[gap] = assets
     chosen = {exchange: sessions_by_bulk(by_gap) for exchange, by_gap in gaps.items()}
-    return {exchange: sessions for exchange, sessions in chosen.items() if sessions > 0}
+    by_bulk = {exchange: sessions for exchange, sessions in chosen.items() if sessions > 0}
+    if refused is None or not by_bulk:
+        return by_bulk
+    note = (
+        f"The vendor refused bulk days on {refused[0]} and is not asked for them for a week;"
+        " each asset is asked for by itself."
+    )
+    cursor.execute(
+        query("planning/note_slices"), scope | {"note": note, "exchanges": list(by_bulk)}
+    )
+    return {}
 
 
 def _fit_into_budget(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from market import Asset, add_assets, add_sessions, open_execution, set_quota
@@ -164,13 +164,34 @@ def test_two_missing_sessions_by_bulk_come_oldest_first(market: Owner) -> None:
     assert [row[2] for row in fetches(market)] == [YESTERDAY] * 3 + [TODAY] * 3
 
 
-def test_bulk_that_the_vendor_refused_is_not_planned_again(market: Owner) -> None:
+@pytest.mark.parametrize(
+    ("days_ago", "way", "notes"),
+    [
+        pytest.param(
+            6,
+            "asset",
+            [
+                f"The vendor refused bulk days on {(NOW - timedelta(days=6)).date()} and is not"
+                " asked for them for a week; each asset is asked for by itself."
+            ],
+            id="for a week",
+        ),
+        pytest.param(8, "bulk", [], id="but not for ever"),
+    ],
+)
+def test_bulk_that_the_vendor_refused_is_not_planned_again(
+    market: Owner, days_ago: int, way: str, notes: list[str]
+) -> None:
     add_assets(market, [Asset(f"A{n}", checked_to=YESTERDAY) for n in range(301)])
     market.execute(
-        "INSERT INTO financial_screener.vendor_endpoints VALUES ('eod-bulk-last-day', false)"
+        "INSERT INTO financial_screener.vendor_endpoints VALUES ('eod-bulk-last-day', false, %s)",
+        (NOW - timedelta(days=days_ago),),
     )
     plan(market, operations=("prices",))
-    assert {row[2] for row in items(market)} == {"asset"}
+    assert {row[2] for row in items(market)} == {way}
+    assert market.execute(
+        "SELECT notes FROM financial_screener.slices WHERE kind = 'group'"
+    ).fetchall() == [(notes,)]
 
 
 def test_an_asset_with_an_action_gets_its_whole_history_whatever_the_exchange_does(
