@@ -152,15 +152,15 @@ def observed(
     slices: tuple[Slice, ...] = (),
     jobs: tuple[JobFacts, ...] = (),
     *,
-    live_group_jobs: int | None = None,
+    live_jobs: int | None = None,
     child: str | None = None,
     **facts: Any,
 ) -> Observed:
-    live = sum(each.kind == "group" and each.state is JobState.ACTIVE for each in jobs)
+    live = sum(each.state is JobState.ACTIVE for each in jobs)
     return Observed(
         facts=Facts(execution=execution, slices=slices, **facts),
         jobs=jobs,
-        live_group_jobs=live if live_group_jobs is None else live_group_jobs,
+        live_jobs=live if live_jobs is None else live_jobs,
         indicator_run=child,
     )
 

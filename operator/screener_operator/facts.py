@@ -176,8 +176,8 @@ class Observed:
 
     facts: Facts
     jobs: tuple[JobFacts, ...] = ()
-    live_group_jobs: int = 0
-    """Group Jobs of all runs that have not ended."""
+    live_jobs: int = 0
+    """Jobs of all runs that have not ended; counted only where one of this run is to start."""
     indicator_run: str | None = None
     """The name of the IndicatorRun that this run owns."""
 

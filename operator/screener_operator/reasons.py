@@ -13,6 +13,8 @@ class Reason(StrEnum):
     # The run is active.
     WAITING_FOR_RUN = "WaitingForRun"
     """Another active run shares an exchange and comes first."""
+    WAITING_FOR_JOBS = "WaitingForJobs"
+    """As many Jobs as MAX_JOBS allows are unfinished; the run's next starts when one has ended."""
     WAITING_FOR_LOCK = "WaitingForLock"
     """Another operator holds the fence, so this one changes nothing."""
     DATABASE_UNREACHABLE = "DatabaseUnreachable"

@@ -42,6 +42,7 @@ from screener_operator.status import (
     progress_sentence,
     slice_finished,
     view_slice,
+    waiting_for_jobs,
     why_not_finished,
 )
 from screener_sql.model import SliceKind
@@ -58,22 +59,22 @@ def reconcile(
     max_jobs: int,
 ) -> Decision:
     """The next step of `run`. `others`: all CollectionRuns of the namespace; `max_jobs`: bounds
-    group Jobs over all of them.
+    the unfinished Jobs of all runs of both kinds.
     """
     if run.meta.finished or run.meta.deleting:
         return Decision()
     execution = observed.facts.execution
     if execution is None:
-        return _start(run, others, observed, now)
+        return _start(run, others, observed, now, max_jobs)
     if execution.closed:
         return _hand_over(run, execution, observed, now)
     if execution.planned_at is None:
-        return _preflight(run, execution, observed, now)
+        return _preflight(run, execution, observed, now, max_jobs)
     return _groups(run, execution, observed, now, max_jobs)
 
 
 def _start(
-    run: CollectionRun, others: Sequence[Run], observed: Observed, now: datetime
+    run: CollectionRun, others: Sequence[Run], observed: Observed, now: datetime, max_jobs: int
 ) -> Decision:
     """startTime comes first, as it makes the API server keep the spec; only then is anything
     opened.
@@ -103,6 +104,8 @@ def _start(
             (OpenExecution(), CloseExecution(Outcome("failed", Reason.INVALID_SPEC), problem))
             if problem
             else (OpenExecution(), CreateJob(SliceKind.PREFLIGHT, PREFLIGHT_SLICE))
+            if observed.live_jobs < max_jobs
+            else (OpenExecution(),)
         )
     stage = Stage(PENDING, Reason.STARTING, "the run's execution is being opened")
     status = collection_status(
@@ -112,7 +115,7 @@ def _start(
 
 
 def _preflight(
-    run: CollectionRun, execution: Execution, observed: Observed, now: datetime
+    run: CollectionRun, execution: Execution, observed: Observed, now: datetime, max_jobs: int
 ) -> Decision:
     groups = [SliceView(group.name, "Waiting") for group in run.groups]
     job = observed.job(SliceKind.PREFLIGHT, PREFLIGHT_SLICE)
@@ -137,7 +140,10 @@ def _preflight(
     elif slice_finished(found):
         actions = (MakePlan(),)
     elif job is None and found.started_at is None:
-        actions = (CreateJob(SliceKind.PREFLIGHT, PREFLIGHT_SLICE),)
+        if observed.live_jobs < max_jobs:
+            actions = (CreateJob(SliceKind.PREFLIGHT, PREFLIGHT_SLICE),)
+        else:
+            stage = waiting_for_jobs(PREFLIGHT, max_jobs, "the preflight")
     elif job is None or job.state is not JobState.ACTIVE:
         _, message = why_not_finished(found, job)
         message = message.replace("its Job", "the preflight's Job", 1)
@@ -171,7 +177,7 @@ def _groups(
         if view.slice is not None and view.slice.started_at is None
     ]
     if waiting and fatal is None:
-        room = min(run.parallelism - len(running), max_jobs - observed.live_group_jobs)
+        room = min(run.parallelism - len(running), max_jobs - observed.live_jobs)
         actions += [CreateJob(SliceKind.GROUP, view.name) for view in waiting[: max(0, room)]]
     done = not running and (not waiting or fatal is not None)
     if done and facts.items_open:
@@ -193,13 +199,14 @@ def _groups(
         stage = _waiting_stage(
             Stage(RUNNING, Reason.COLLECTING, progress_sentence(facts, views)), views
         )
-    else:
+    elif actions:
         stage = Stage(
             PLANNED,
             Reason.PLANNED,
-            f"{facts.items_planned} items planned for {facts.calls_planned} calls; group Jobs start"
-            + (" as soon as other runs leave room" if not actions else ""),
+            f"{facts.items_planned} items planned for {facts.calls_planned} calls; their Jobs start",
         )
+    else:
+        stage = waiting_for_jobs(PLANNED, max_jobs, f"group {waiting[0].name}")
     status = collection_status(
         run.meta, facts, groups=views, now=now, stage=stage, start_time=execution.started_at
     )

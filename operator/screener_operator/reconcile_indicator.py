@@ -34,14 +34,17 @@ from screener_operator.status import (
     indicator_status,
     progress_sentence,
     view_slice,
+    waiting_for_jobs,
 )
 from screener_sql.model import SliceKind
 
 
 def reconcile(
-    run: IndicatorRun, *, others: Sequence[Run], observed: Observed, now: datetime
+    run: IndicatorRun, *, others: Sequence[Run], observed: Observed, now: datetime, max_jobs: int
 ) -> Decision:
-    """The next step of `run`. `others`: all IndicatorRuns of the namespace."""
+    """The next step of `run`. `others`: all IndicatorRuns of the namespace; `max_jobs`: bounds the
+    unfinished Jobs of all runs of both kinds.
+    """
     if run.meta.finished or run.meta.deleting:
         return Decision()
     execution = observed.facts.execution
@@ -74,7 +77,7 @@ def reconcile(
             start_time=execution.started_at,
         )
         return Decision(actions, status, again=True)
-    return _compute(run, execution, observed, now)
+    return _compute(run, execution, observed, now, max_jobs)
 
 
 def _start(run: IndicatorRun, others: Sequence[Run], observed: Observed, now: datetime) -> Decision:
@@ -111,12 +114,14 @@ def _start(run: IndicatorRun, others: Sequence[Run], observed: Observed, now: da
 
 
 def _compute(
-    run: IndicatorRun, execution: Execution, observed: Observed, now: datetime
+    run: IndicatorRun, execution: Execution, observed: Observed, now: datetime, max_jobs: int
 ) -> Decision:
     facts = observed.facts
     view = _view(observed)
     actions: tuple[Action, ...] = ()
-    if view.state == "Waiting":
+    if view.state == "Waiting" and observed.live_jobs >= max_jobs:
+        stage = waiting_for_jobs(PLANNED, max_jobs, "the Job")
+    elif view.state == "Waiting":
         stage = Stage(
             PLANNED, Reason.PLANNED, f"{facts.items_planned} assets planned; the Job starts next"
         )

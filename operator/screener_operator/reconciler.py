@@ -236,7 +236,9 @@ class Reconciler:
             else []
         )
         observed = self._observe(run, now, exchanges=run.exchange_codes or ())
-        decision = reconcile_indicator.reconcile(run, others=others, observed=observed, now=now)
+        decision = reconcile_indicator.reconcile(
+            run, others=others, observed=observed, now=now, max_jobs=self._max_jobs
+        )
         return self._carry_out(decision, run, observed, body, now)
 
     def _observe(
@@ -265,23 +267,21 @@ class Reconciler:
         return Observed(
             facts=facts,
             jobs=tuple(job_facts(job, pods, now) for job in own),
-            live_group_jobs=self._live_group_jobs(facts, now),
+            live_jobs=self._live_jobs(run.meta, facts, now),
             indicator_run=child,
         )
 
-    def _live_group_jobs(self, facts: Facts, now: datetime) -> int:
-        """Those of all runs; counted only where a group of this one is still to be started."""
-        waiting = [
-            each
-            for each in facts.of_kind(SliceKind.GROUP)
-            if each.items_planned and each.started_at is None
-        ]
-        if not waiting or facts.execution is None or facts.execution.closed:
+    def _live_jobs(self, meta: Meta, facts: Facts, now: datetime) -> int:
+        """Those of all runs; counted only where one of this run is still to be started."""
+        execution = facts.execution
+        if not meta.started or (execution is not None and execution.closed):
             return 0
-        return sum(
-            job_facts(job, [], now).state is JobState.ACTIVE
-            for job in self._cluster.jobs(kind=SliceKind.GROUP)
-        )
+        if execution is not None and not any(
+            each.started_at is None and (each.items_planned or each.kind == SliceKind.PREFLIGHT)
+            for each in facts.slices
+        ):
+            return 0
+        return sum(job_facts(job, [], now).state is JobState.ACTIVE for job in self._cluster.jobs())
 
     def _carry_out(
         self,

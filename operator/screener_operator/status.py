@@ -51,6 +51,16 @@ class Stage:
     message: str
 
 
+def waiting_for_jobs(phase: str, max_jobs: int, what: str) -> Stage:
+    """The stage of a run whose next Job, `what`, must wait for an end of others."""
+    return Stage(
+        phase,
+        Reason.WAITING_FOR_JOBS,
+        f"{what} waits for room: {max_jobs} Jobs are unfinished, as many as MAX_JOBS allows;"
+        " starts when one has ended",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """How a run ended, as stored with its execution."""

@@ -163,11 +163,38 @@ def test_jobs_at_once(parallelism: int, max_jobs: int, live_elsewhere: int, crea
         )
     )
     slices = tuple(fresh_slice(name, ordinal=place) for place, name in enumerate(names))
-    decision = step(
-        run, observed(PLANNED, slices, live_group_jobs=live_elsewhere), max_jobs=max_jobs
-    )
+    decision = step(run, observed(PLANNED, slices, live_jobs=live_elsewhere), max_jobs=max_jobs)
     assert decision.actions == tuple(CreateJob("group", name) for name in names[:created])
     assert decision.watch is (created == 0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "actions", "phase", "what"),
+    [
+        pytest.param(
+            observed(OPEN, (NO_SLICE,), live_jobs=8), (), "Preflight", "The preflight waits",
+            id="a preflight",
+        ),
+        pytest.param(
+            observed(PLANNED, (US_OPEN, EU_OPEN), live_jobs=8), (), "Planned", "Group us waits",
+            id="a group",
+        ),
+    ],
+)  # fmt: skip
+def test_a_run_without_room_for_its_next_job_waits_and_says_so(
+    seen: Observed, actions: tuple[Action, ...], phase: str, what: str
+) -> None:
+    decision = step(RUN, seen)
+    assert decision.actions == actions
+    assert decision.watch, "no event tells of the end of another run's Job"
+    assert decision.status is not None
+    assert decision.status["phase"] == phase
+    assert condition(decision.status, "Reconciling") == ("True", "WaitingForJobs")
+    assert decision.status["message"].startswith(f"{what} for room: 8 Jobs are unfinished")
+
+
+def test_a_run_that_begins_without_room_is_opened_and_makes_no_job() -> None:
+    assert step(RUN, observed(None, live_jobs=8)).actions == (OpenExecution(),)
 
 
 def test_groups_without_planned_items_get_no_job() -> None:

@@ -43,7 +43,7 @@ ENDED = replace(AT_WORK, state=JobState.COMPLETE, exit_code=0)
 
 
 def step(run: IndicatorRun, seen: Observed) -> Decision:
-    return reconcile(run, others=[run], observed=seen, now=NOW)
+    return reconcile(run, others=[run], observed=seen, now=NOW, max_jobs=8)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,10 @@ def step(run: IndicatorRun, seen: Observed) -> Decision:
         pytest.param(
             RUN, observed(PLANNED, (TO_DO,)), (CreateJob("indicators", "indicators"),),
             "Planned", "Planned", id="its Job is made",
+        ),
+        pytest.param(
+            RUN, observed(PLANNED, (TO_DO,), live_jobs=8), (), "Planned", "WaitingForJobs",
+            id="or waits for room",
         ),
         pytest.param(
             RUN, observed(PLANNED, (TO_DO,), (AT_WORK,)),
@@ -207,7 +211,9 @@ def test_the_one_group_is_shown() -> None:
 
 def test_an_indicator_run_waits_behind_an_older_one_of_its_exchanges() -> None:
     older = indicator_run(name="first", uid="first", created="2026-11-24T21:00:00Z")
-    status = reconcile(indicator_run(), others=[older], observed=observed(None), now=NOW).status
+    status = reconcile(
+        indicator_run(), others=[older], observed=observed(None), now=NOW, max_jobs=8
+    ).status
     assert status is not None
     assert condition(status, "Reconciling") == ("True", "WaitingForRun")
     assert "IndicatorRun first" in status["message"]
