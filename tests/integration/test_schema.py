@@ -238,6 +238,9 @@ REFUSED = [
     ("screener_operator", "DELETE FROM process_executions"),
     ("screener_operator", "UPDATE api_daily_quota SET calls_used = 0"),
     ("screener_operator", "CREATE TABLE financial_screener.mine (x int)"),
+    ("screener_operator", "SELECT reset_ticker_for_reprocessing('A.US')"),
+    ("screener_operator", "SELECT log_api_call('2026-01-01', 'run', 'eod', 1, 1, 0)"),
+    ("screener_collector", "SELECT get_processing_progress()"),
     ("screener_collector", "UPDATE process_executions SET status = 'success'"),
     ("screener_collector", "UPDATE technical_indicators SET rsi_14 = 50"),
     ("screener_collector", "DELETE FROM stock_prices"),
@@ -246,6 +249,7 @@ REFUSED = [
     ("screener_analyzer", "UPDATE stock_prices SET close = 1"),
     ("screener_analyzer", "UPDATE api_daily_quota SET calls_used = 0"),
     ("screener_analyzer", "UPDATE process_executions SET status = 'success'"),
+    ("screener_analyzer", "SELECT log_api_call('2026-01-01', 'run', 'eod', 1, 1, 0)"),
 ]
 
 
@@ -255,6 +259,19 @@ def test_a_program_may_not_do_what_is_not_its_work(owner: Owner, role: str, stat
     owner.execute(psycopg.sql.SQL("SET ROLE {}").format(psycopg.sql.Identifier(role)))
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         owner.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [("screener_operator", True), ("screener_collector", True), ("screener_analyzer", False)],
+)
+def test_who_makes_temporary_tables(empty_database: str, role: str, may: bool) -> None:
+    migrate(empty_database)
+    with psycopg.connect(empty_database) as connection:
+        row = connection.execute(
+            "SELECT has_database_privilege(%s, current_database(), 'TEMPORARY')", (role,)
+        ).fetchone()
+    assert row == (may,)
 
 
 def test_any_program_may_have_partitions_made(owner: Owner) -> None:

@@ -30,10 +30,18 @@ GRANT UPDATE ON financial_screener.slices, financial_screener.plan_items, financ
     TO screener_analyzer;
 GRANT INSERT ON financial_screener.asset_processing_details TO screener_analyzer;
 
--- COPY goes through temporary tables.
+-- COPY goes through temporary tables, and so does planning. The analyzer makes none.
 DO $$
 BEGIN
-    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO screener_operator, screener_collector, screener_analyzer', current_database());
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO screener_operator, screener_collector', current_database());
 END
 $$;
-GRANT EXECUTE ON FUNCTION financial_screener.reset_ticker_for_reprocessing(text, text) TO screener_operator;
+
+-- Functions for people are the owner's.
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA financial_screener FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION financial_screener.worker_is_alive(integer) TO screener_operator, screener_collector, screener_analyzer;
+GRANT EXECUTE ON FUNCTION
+    financial_screener.prices_reach(integer, date),
+    financial_screener.log_api_call(date, text, text, integer, integer, integer)
+    TO screener_collector;
