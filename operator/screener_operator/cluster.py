@@ -321,7 +321,17 @@ def _last_exit(pods: Sequence[Mapping[str, Any]]) -> tuple[int | None, str | Non
     if last is None:
         return None, None
     lines = (last.get("message") or "").strip().splitlines()
-    return last.get("exitCode"), lines[-1] if lines else None
+    return last.get("exitCode"), _plain(lines[-1]) if lines else None
+
+
+def _plain(line: str) -> str:
+    """What a line of our logs says, without its fields; any other line as it is."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line
+    said = entry.get("message") if isinstance(entry, dict) else None
+    return said if isinstance(said, str) and said else line
 
 
 def _waiting(pods: Sequence[Mapping[str, Any]], now: datetime) -> str | None:

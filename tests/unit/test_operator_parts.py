@@ -363,6 +363,21 @@ def test_the_last_pod_tells_how_a_job_failed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        pytest.param('{"level": "INFO", "message": "chunk stored"}', "chunk stored", id="our log"),
+        pytest.param('{"level": "INFO"}', '{"level": "INFO"}', id="no message in it"),
+        pytest.param("[1]", "[1]", id="some JSON"),
+        pytest.param("Killed", "Killed", id="text"),
+    ],
+)
+def test_a_log_line_of_a_pod_tells_its_message(line: str, said: str) -> None:
+    failed = a_job(conditions=[ended("Failed", "BackoffLimitExceeded")])
+    pods = [exited(137, "2026-11-24T22:15:50Z", f"before\n{line}")]
+    assert job_facts(failed, pods, NOW).pod_message == said
+
+
 def test_a_pod_that_cannot_start_is_told_of_after_a_while() -> None:
     waiting = a_pod(
         {
