@@ -105,6 +105,7 @@ def plan_indicators(
         }
         cursor.execute(query("planning/insert_indicator_slice"), scope)
         cursor.execute(query("planning/insert_indicator_items"), scope)
+        cursor.execute(query("planning/note_unknown_symbols"), scope)
         _end(cursor, scope)
 
 

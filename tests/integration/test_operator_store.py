@@ -405,6 +405,15 @@ def test_workers_that_may_still_store_something_are_counted(store: Store, owner:
     assert alive() == (0, 0)
 
 
+def test_symbols_that_no_asset_has_are_named(store: Store, market: Owner) -> None:
+    run = indicator_run({"exchanges": ["SW"], "symbols": ["NESN", "ZZ", "SAN"]})
+    store.open_execution(run, NOW)
+    store.make_plan(run, NOW)
+    facts = store.facts(run.meta.uid, NOW)
+    assert facts.notes == ("spec.symbols: no asset is known here by SAN, ZZ.",)
+    assert facts.items_planned == 1
+
+
 # The fence
 
 
