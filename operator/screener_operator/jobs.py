@@ -25,7 +25,9 @@ NAME_LIMIT = 63
 """Pods take their Job's name, and labels hold it."""
 HASH_LENGTH = 10
 ACTIVE_DEADLINE_S = 6 * 3600
-"""A group at the vendor's rate limit may take hours; what is left then is due in the next run."""
+"""A group at the vendor's rate limit may take hours; what is left then is due in the next run. A
+preflight has no deadline: it waits for a vendor that is away, and nothing of its run is lost.
+"""
 TTL_AFTER_FINISHED_S = 24 * 3600
 BACKOFF_LIMIT = 6
 GRACE_PERIOD_S = 30
@@ -120,6 +122,7 @@ def preflight_job(run: CollectionRun, settings: JobSettings) -> dict[str, Any]:
         command=["screener-collect", "preflight"],
         env=_collector_env(run.meta, settings),
         resources=COLLECTOR_RESOURCES,
+        deadline_s=None,
     )
 
 
@@ -213,6 +216,7 @@ def _job(
     command: list[str],
     env: list[dict[str, Any]],
     resources: Resources,
+    deadline_s: int | None = ACTIVE_DEADLINE_S,
 ) -> dict[str, Any]:
     labels: Mapping[str, str] = {
         "app.kubernetes.io/name": "financial-screener",
@@ -238,7 +242,7 @@ def _job(
             "completions": 1,
             "parallelism": 1,
             "backoffLimit": BACKOFF_LIMIT,
-            "activeDeadlineSeconds": ACTIVE_DEADLINE_S,
+            **({} if deadline_s is None else {"activeDeadlineSeconds": deadline_s}),
             "ttlSecondsAfterFinished": TTL_AFTER_FINISHED_S,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {

@@ -203,7 +203,8 @@ def _groups(
         stage = Stage(
             PLANNED,
             Reason.PLANNED,
-            f"{facts.items_planned} items planned for {facts.calls_planned} calls; their Jobs start",
+            f"{facts.items_planned} items planned for {facts.calls_planned} calls;"
+            " group Jobs start",
         )
     else:
         stage = waiting_for_jobs(PLANNED, max_jobs, f"group {waiting[0].name}")

@@ -24,6 +24,8 @@ from screener_operator.resources import COLLECTION_RUN, Meta, format_time
 from screener_sql.model import ExitCode, SliceKind
 
 MESSAGE_LIMIT = 512
+DEADLINE_EXCEEDED = "DeadlineExceeded"
+"""The Job controller's reason for a Job that reached its activeDeadlineSeconds."""
 
 PENDING = "Pending"
 PREFLIGHT = "Preflight"
@@ -89,6 +91,14 @@ class SliceView:
         return self.state not in ("Waiting", "Running")
 
     @property
+    def worked(self) -> bool:
+        """Whether it ended by itself: not where the run ended before it was planned or started."""
+        if self.slice is None:
+            return False
+        never_started = self.job is None and self.slice.started_at is None
+        return self.ended and not (self.slice.items_planned and never_started)
+
+    @property
     def finished(self) -> bool:
         """Whether everything of it was brought to an end, failed items included."""
         return self.ended and (
@@ -151,7 +161,10 @@ def view_slice(each: Slice, job: JobFacts | None) -> SliceView:
 def why_not_finished(each: Slice, job: JobFacts | None) -> tuple[str, str]:
     """Reason and sentence for a slice whose Job ended, or vanished, before its work did."""
     if each.reason in FATAL:
-        return str(each.reason), each.message or "the vendor refused to go on"
+        said = each.message or "the vendor refused to go on"
+        if each.reason == Reason.ENDPOINT_NOT_IN_PLAN and "'fundamentals'" in said:
+            said += "; leave fundamentals out of spec.operations, or have them in the vendor's plan"
+        return str(each.reason), said
     if job is None:
         return Reason.JOB_DELETED, "its Job was deleted before its work was done"
     detail = f": {job.pod_message.strip()}" if job.pod_message else ""
@@ -160,6 +173,10 @@ def why_not_finished(each: Slice, job: JobFacts | None) -> tuple[str, str]:
     how = f"its Job {job.name} failed"
     if job.reason:
         how += f" ({job.reason})"
+    if job.reason == DEADLINE_EXCEEDED and each.waiting_reason:
+        since = f" since {format_time(each.waiting_since)}" if each.waiting_since else ""
+        how += f", while the vendor did not answer{since}"
+        return each.waiting_reason, f"{how}; what is left is due in the next run"
     if job.exit_code is None:
         return Reason.JOB_FAILED, f"{how}{detail}"
     by_exit = _reason_of_exit(job.exit_code)
@@ -339,7 +356,7 @@ def _status(
         "counts": _counts(counts),
         "calls": {"planned": facts.calls_planned, "used": facts.calls_used},
         "progress": f"{facts.items_planned - facts.items_open}/{facts.items_planned}",
-        "groupsSummary": f"{sum(view.ended for view in groups)}/{len(groups)} done",
+        "groupsSummary": f"{sum(view.worked for view in groups)}/{len(groups)} done",
         "groups": [_group(view) for view in groups],
     }
     if facts.calls_remaining_today is not None:

@@ -371,6 +371,23 @@ ONE_GROUP = started(collection_run({"groups": [{"name": "us", "exchanges": ["US"
             "Its Job daily-us-1 failed (DeadlineExceeded)", id="too late, its pod is gone",
         ),
         pytest.param(
+            done_slice(
+                still_open=4, finished_at=None, waiting_reason="VendorUnreachable",
+                waiting_since=NOW,
+            ),
+            job(exit_code=143, state=JobState.FAILED, reason="DeadlineExceeded"), "Partial",
+            "VendorUnreachable", "while the vendor did not answer since 2026-11-24T22:15:00Z",
+            id="too late, as the vendor did not answer",
+        ),
+        pytest.param(
+            done_slice(
+                still_open=4, reason="EndpointNotInPlan",
+                message="the vendor's plan does not include 'fundamentals' (403)",
+            ),
+            job(exit_code=11, **FAILED), "Partial", "EndpointNotInPlan",
+            "leave fundamentals out of spec.operations", id="no fundamentals in the plan",
+        ),
+        pytest.param(
             done_slice(succeeded=0, still_open=4, finished_at=None),
             job(exit_code=21, **FAILED), "Failed", "DatabaseUnreachable", "exit code 21",
             id="Postgres stayed away",
@@ -689,3 +706,11 @@ def test_a_second_look_at_the_same_facts_changes_nothing() -> None:
         max_jobs=8,
     )
     assert again.status == first
+
+
+def test_groups_of_a_run_that_ended_in_its_preflight_are_not_done() -> None:
+    closed = Execution("failed", NOW, completed_at=NOW, reason="TokenRefused", message="401")
+    status = step(RUN, observed(closed, (PREFLIGHT,))).status
+    assert status is not None
+    assert [each["state"] for each in status["groups"]] == ["Skipped", "Skipped"]
+    assert status["groupsSummary"] == "0/2 done"

@@ -257,3 +257,10 @@ def test_the_indicator_run_that_follows() -> None:
         },
         "spec": {"collectionRun": "daily", "exchanges": ["MC", "PA", "US"]},
     }
+
+
+def test_only_a_preflight_waits_for_the_vendor_without_an_end() -> None:
+    run = collection_run()
+    assert "activeDeadlineSeconds" not in preflight_job(run, JOBS)["spec"]
+    assert group_job(run, "us", JOBS)["spec"]["activeDeadlineSeconds"] == 21600
+    assert indicators_job(indicator_run(), JOBS)["spec"]["activeDeadlineSeconds"] == 21600
