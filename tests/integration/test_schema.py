@@ -1,5 +1,6 @@
 """The schema on real Postgres: migrations, partitions, the seed's queries, rights."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
@@ -11,7 +12,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from screener_sql.errors import DatabaseUnreachable, NewerDatabase
-from screener_sql.migrate import known_migrations, migrate
+from screener_sql.migrate import known_migrations, main, migrate
+from screener_sql.model import ExitCode
 
 pytestmark = pytest.mark.integration
 
@@ -23,6 +25,43 @@ def test_migrating_again_applies_nothing(empty_database: str) -> None:
         f"{migration.version:04d}_{migration.name}" for migration in known_migrations()[1:]
     ]
     assert migrate(empty_database) == []
+
+
+def test_the_program_says_what_it_did(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database)
+    assert main() == ExitCode.DONE
+    assert "applied 0001_roles\n" in capsys.readouterr().out
+    assert main() == ExitCode.DONE
+    assert capsys.readouterr().out == "the schema was current already\n"
+
+
+@pytest.mark.parametrize(
+    ("dsn", "code", "said"),
+    [
+        pytest.param("", ExitCode.BAD_SETTING, "DATABASE_URL is not set", id="not set"),
+        pytest.param("hunter2 here", ExitCode.BAD_SETTING, "no connection string|not a", id="bad"),
+        pytest.param(
+            "host=127.0.0.1 port=1 password=hunter2",
+            ExitCode.UNEXPECTED,
+            "Postgres cannot be reached",
+            id="unreachable",
+        ),
+    ],
+)
+def test_the_program_says_why_it_could_not(
+    dsn: str,
+    code: ExitCode,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    assert main() == code
+    printed = capsys.readouterr().err
+    assert re.search(said, printed)
+    assert "hunter2" not in printed
 
 
 def test_two_migrators_at_once_apply_each_migration_once(empty_database: str) -> None:
