@@ -338,7 +338,8 @@ def test_a_day_that_ends_early_defers_what_is_left(world: World) -> None:
         ),
         pytest.param(
             "keep-calls", {"keepCalls": 7}, "DailyLimitReached",
-            "the calls of the day are spent; 2 items deferred, due again after 00:00 GMT",
+            "spec.quota.keepCalls, 7, leaves too few calls of the day; 2 items deferred, due again"
+            " after 00:00 GMT",
             id="keepCalls",
         ),
     ],
