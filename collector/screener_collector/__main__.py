@@ -32,6 +32,7 @@ EXIT_BY_REASON = {
     SliceReason.ENDPOINT_NOT_IN_PLAN: ExitCode.ENDPOINT_NOT_IN_PLAN,
     SliceReason.INVALID_SPEC: ExitCode.INVALID_SPEC,
     SliceReason.DAILY_LIMIT_REACHED: ExitCode.DONE,
+    SliceReason.RUN_LIMIT_REACHED: ExitCode.DONE,
 }
 SENTENCES: dict[int, str] = {
     ExitCode.TOKEN_REFUSED: "The vendor refuses the token (401); check the Secret.",

@@ -109,6 +109,7 @@ class Closer:
             ]
             for exchange_id in exchanges:
                 await run(cursor, "lock_bulk", scope | {"exchange_id": exchange_id})
+            await run(cursor, "lock_states", {"asset_ids": [], "exchange_ids": exchanges})
             deferred = await run(cursor, "defer_fetches", scope)
             await run(cursor, "defer_items", scope | {"fetch_ids": [row["id"] for row in deferred]})
             for exchange_id in exchanges:
@@ -153,7 +154,11 @@ class _Batch:
         exchanges = sorted({r.fetch.exchange_id for r in results if r.fetch.is_bulk})
         for exchange_id in exchanges:
             await self._run("lock_bulk", exchange_id=exchange_id)
-        judged = [await self._judge_bulk(result) for result in results]
+        asset_ids = [r.fetch.asset_id for r in results if r.fetch.asset_id is not None]
+        await self._run("lock_states", asset_ids=asset_ids, exchange_ids=exchanges)
+        # A fetch that was taken over and came back may have been asked twice: the latest counts.
+        latest = {result.fetch.id: result for result in results}.values()
+        judged = [await self._judge_bulk(result) for result in latest]
         held = await self._close_fetches([result for result, _ in judged])
         kept = [(result, bars) for result, bars in judged if result.fetch.id in held]
         alone = [result for result, _ in kept if not result.fetch.is_bulk]
@@ -187,8 +192,8 @@ class _Batch:
             await self._run("set_endpoint", endpoint=endpoint, in_plan=True)
         execution_id = self._me["execution_id"]
         extras = list(extras)
-        if lost := sum(result.calls for result, _ in judged if result.fetch.id not in held):
-            # Another worker took their fetches over; what they cost was spent all the same.
+        if lost := sum(each.calls for each in results) - sum(each.calls for each, _ in kept):
+            # What results that do not count have cost was spent all the same.
             extras.append(Extra(DROPPED, lost, max(result.ended_at for result in results)))
         await insert_extras(self._cursor, execution_id, extras)
         await record_spending(self._cursor, execution_id, spending)

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 class Stop(Exception):
     """The preflight ends here; the sentence is for the run's message."""
 
-    def __init__(self, reason: SliceReason | None, code: ExitCode, sentence: str) -> None:
+    def __init__(self, reason: SliceReason, code: ExitCode, sentence: str) -> None:
         super().__init__(sentence)
         self.reason = reason
         self.code = code
@@ -84,11 +84,7 @@ class Preflight:
             if stop.code is ExitCode.DONE:
                 for exchange in known:
                     await self._add_symbols(exchange, wanted)
-            if stop.reason is None:
-                await self.store.note(stop.sentence)
-                await self.store.finish_slice()
-            else:
-                await self.store.stop_slice(stop.reason, stop.sentence, ended=True)
+            await self.store.stop_slice(stop.reason, stop.sentence, ended=True)
             return stop.code
         await self.store.finish_slice()
         logger.info("preflight done", extra={"action": "preflight_done"})
@@ -119,9 +115,10 @@ class Preflight:
             await self._record(endpoint, reply)
         if reply.refused is ErrorCode.DAILY_LIMIT:
             return _daily_limit()
-        # The plan will say of each item that the run's own limit does not reach for it.
         return Stop(
-            None, ExitCode.DONE, "spec.quota.maxCalls does not reach for the whole preflight."
+            SliceReason.RUN_LIMIT_REACHED,
+            ExitCode.DONE,
+            "spec.quota.maxCalls does not reach for the whole preflight",
         )
 
     async def _record(self, endpoint: Endpoint, reply: Reply) -> None:

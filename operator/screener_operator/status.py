@@ -430,11 +430,8 @@ def _counts(counts: Counts) -> dict[str, int]:
 def preflight_short(facts: Facts) -> Reason | None:
     """Why the preflight could not ask all that it wanted to; None if it could."""
     for each in facts.of_kind(SliceKind.PREFLIGHT):
-        if each.reason == Reason.DAILY_LIMIT_REACHED:
-            return Reason.DAILY_LIMIT_REACHED
-        # The run's own limit is no reason of a slice: the preflight notes that it met it.
-        if any(note.startswith("spec.quota.maxCalls") for note in each.notes):
-            return Reason.RUN_LIMIT_REACHED
+        if each.reason in (Reason.DAILY_LIMIT_REACHED, Reason.RUN_LIMIT_REACHED):
+            return Reason(each.reason)
     return None
 
 

@@ -74,6 +74,7 @@ class SliceReason(StrEnum):
     ENDPOINT_NOT_IN_PLAN = "EndpointNotInPlan"
     INVALID_SPEC = "InvalidSpec"
     DAILY_LIMIT_REACHED = "DailyLimitReached"
+    RUN_LIMIT_REACHED = "RunLimitReached"
     VENDOR_UNREACHABLE = "VendorUnreachable"
 
 

@@ -9,13 +9,16 @@ from threading import Thread
 import psycopg
 import pytest
 from collector_world import Owner, World, login
+from market import Asset
 from simulator_fixture import Simulator
 
 from screener_collector import ledger
+from screener_collector.closing import Closer
 from screener_collector.ledger import Ledger, to_wait_at_midnight
 from screener_collector.store import Database, Store, connect_patiently
+from screener_collector.work import Failure, Result, Spending
 from screener_sql import query
-from screener_sql.model import SliceKind
+from screener_sql.model import ErrorCode, SliceKind
 
 pytestmark = pytest.mark.integration
 
@@ -180,3 +183,27 @@ def test_a_slot_that_came_shortly_before_midnight_is_not_used_there(
 )
 def test_nothing_is_sent_around_midnight(now: datetime, wait: float) -> None:
     assert to_wait_at_midnight(now) == wait
+
+
+async def test_a_fetch_that_was_asked_for_twice_is_closed_once(world: World) -> None:
+    """As when its worker lost it to another, who died, and claimed it again meanwhile."""
+    world.open()
+    world.add(Asset("A", "SW"))
+    world.plan("A.SW")
+    worker = add_worker(world)
+    now = datetime.now(UTC)
+    async with a_store(world, worker) as store:
+        (fetch,) = await store.claim(1)
+    writer = Database(await connect_patiently(world.url, "a ledger's test"))
+    try:
+        gone = Failure(ErrorCode.NOT_FOUND, "the vendor does not know it")
+        asked = [Result(fetch, gone, 1, now, now), Result(fetch, gone, 1, now, now)]
+        closed = await Closer(writer, worker, "run-1", "swiss").close(asked, Spending())
+    finally:
+        await writer.close()
+    assert closed == 1
+    assert world.details() == {
+        ("A.SW", "prices_bulk"): ("failed", 1),
+        (None, "dropped_requests"): ("success", 1),
+    }
+    assert world.value("SELECT consecutive_failures FROM asset_processing_state") == 1

@@ -587,7 +587,7 @@ def test_quota_available(found: Slice, quota: tuple[str, str]) -> None:
             id="the day is spent on a fresh database",
         ),
         pytest.param(
-            {"notes": ("spec.quota.maxCalls does not reach for the whole preflight.",)}, 7,
+            {"reason": "RunLimitReached"}, 7,
             Reason.RUN_LIMIT_REACHED,
             "spec.quota.maxCalls does not reach for the preflight, so that nothing could be"
             " planned: the 7 assets known so far are up to date; run it again with a larger one",

@@ -38,7 +38,7 @@ CREATE TABLE financial_screener.slices (
     PRIMARY KEY (execution_id, kind, name)
 );
 COMMENT ON COLUMN financial_screener.slices.finished_at IS 'Set by its worker when nothing of the slice is left to do, or when it cannot go on (then reason says why).';
-COMMENT ON COLUMN financial_screener.slices.reason IS 'NULL while all is well; else one of TokenRefused, EndpointNotInPlan, InvalidSpec, DailyLimitReached.';
+COMMENT ON COLUMN financial_screener.slices.reason IS 'NULL while all is well; else one of TokenRefused, EndpointNotInPlan, InvalidSpec, DailyLimitReached, RunLimitReached.';
 COMMENT ON COLUMN financial_screener.slices.waiting_reason IS 'VendorUnreachable while its worker waits for the vendor, since waiting_since.';
 COMMENT ON COLUMN financial_screener.slices.notes IS 'Sentences for the run''s message, such as what the vendor''s plan does not include.';
 
