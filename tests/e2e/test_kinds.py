@@ -121,10 +121,8 @@ REFUSED = [
     ),
     pytest.param({"asOf": "2026-13-01"}, ["spec.asOf", "type date"], id="asOf no date"),
     *[
-        pytest.param(
-            spec, [f"{field}: must be a day from 1900-01-01 to 2199-12-31"], id=f"{field} in {day}"
-        )
-        for day in ("0000-01-01", "1899-12-31", "2200-01-01", "9999-12-31")
+        pytest.param(spec, [f"{field}: must be 1900-01-01 or later"], id=f"{field} in {day}")
+        for day in ("0000-01-01", "1899-12-31")
         for field, spec in (
             ("spec.asOf", {"asOf": day}),
             ("spec.history.from", {"history": {"from": day}}),
@@ -164,7 +162,7 @@ def test_a_collection_run_that_no_run_could_do_is_refused(
         pytest.param({"asOf": "soon"}, ["spec.asOf", "type date"], id="asOf no date"),
         pytest.param(
             {"asOf": "0000-01-01"},
-            ["spec.asOf: must be a day from 1900-01-01 to 2199-12-31"],
+            ["spec.asOf: must be 1900-01-01 or later"],
             id="asOf in the year 0",
         ),
         pytest.param({"collectionRun": ""}, ["spec.collectionRun"], id="an empty name"),
@@ -195,7 +193,7 @@ def test_an_indicator_run_that_no_run_could_do_is_refused(
         ),
         pytest.param(group(symbols=[f"S{n}" for n in range(2000)]), id="2,000 symbols"),
         pytest.param({"history": {"from": "1990-01-01"}, "asOf": "2020-01-01"}, id="dates"),
-        pytest.param({"history": {"from": "1900-01-01"}, "asOf": "2199-12-31"}, id="far dates"),
+        pytest.param({"history": {"from": "1900-01-01"}, "asOf": "9999-12-31"}, id="far dates"),
         pytest.param({"quota": {"maxCalls": 100_000, "keepCalls": 5}}, id="quota"),
     ],
 )
