@@ -70,6 +70,17 @@ class User:
     gid: int
 
 
+def printed_version(program: Path) -> str:
+    """What a program says of its version; empty if it cannot be run here."""
+    try:
+        answer = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout
+
+
 def tail(path: Path, lines: int = 20) -> str:
     """The last lines of a log; empty if there is none."""
     try:

@@ -23,7 +23,12 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from screener_local.background import BackgroundProcess, User, bare_environment
+from screener_local.background import (
+    BackgroundProcess,
+    User,
+    bare_environment,
+    printed_version,
+)
 from screener_local.errors import PartFailed
 from screener_local.ports import Ports
 from screener_local.tools import Say, install_requirements
@@ -153,17 +158,7 @@ def _wheel_folder() -> Path:
 def _programs_in(folder: Path) -> PostgresPrograms | None:
     if not all(os.access(folder / name, os.X_OK) for name in PROGRAM_NAMES):
         return None
-    try:
-        answer = subprocess.run(
-            [folder / "postgres", "--version"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    version = parse_version(answer.stdout)
+    version = parse_version(printed_version(folder / "postgres"))
     if version is None or int(version.split(".")[0]) < OLDEST_MAJOR:
         return None
     return PostgresPrograms(folder, version)

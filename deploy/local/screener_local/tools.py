@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from screener_local.background import printed_version
 from screener_local.errors import PartFailed
 from screener_local.paths import KUBERNETES_MODULE, REQUIREMENTS
 
@@ -97,17 +98,7 @@ def _whole(folder: Path) -> bool:
 def _version_in(folder: Path) -> str | None:
     if not _whole(folder):
         return None
-    try:
-        answer = subprocess.run(
-            [folder / "kube-apiserver", "--version"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    found = re.search(r"v\d+\.\d+\.\d+\S*", answer.stdout)
+    found = re.search(r"v\d+\.\d+\.\d+\S*", printed_version(folder / "kube-apiserver"))
     return found[0] if found else None
 
 
