@@ -282,7 +282,7 @@ REFUSED = [
     ("screener_collector", "SELECT get_processing_progress()"),
     ("screener_collector", "UPDATE process_executions SET status = 'success'"),
     ("screener_collector", "UPDATE technical_indicators SET rsi_14 = 50"),
-    ("screener_collector", "DELETE FROM stock_prices"),
+    ("screener_collector", "DELETE FROM corporate_actions"),
     ("screener_collector", "UPDATE asset_processing_details SET api_calls_used = 0"),
     ("screener_collector", "SELECT * FROM schema_migrations"),
     ("screener_analyzer", "UPDATE stock_prices SET close = 1"),

@@ -1,0 +1,50 @@
+-- The universe beyond common stocks of known exchanges: reference series, units of money, what changed in a list and when.
+
+ALTER TABLE financial_screener.exchanges
+    ADD COLUMN kind text NOT NULL DEFAULT 'listings' CHECK (kind IN ('listings', 'reference')),
+    ADD COLUMN actions_time time NOT NULL DEFAULT '04:00',
+    ADD COLUMN volumes_final_after interval,
+    ADD COLUMN listed_rows integer,
+    ADD COLUMN flags text[] NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN financial_screener.exchanges.kind IS 'reference: INDX and FOREX, whose assets are indices and rates, outside the universe and its counts.';
+COMMENT ON COLUMN financial_screener.exchanges.actions_time IS
+    'UTC time of the day after a session from which the vendor''s lists of its splits and dividends are final.';
+COMMENT ON COLUMN financial_screener.exchanges.volumes_final_after IS
+    'From the close until the vendor''s volumes are final, where it publishes preliminary ones: then the session is asked for again.';
+COMMENT ON COLUMN financial_screener.exchanges.listed_rows IS 'Rows of the vendor''s latest symbol list, all types.';
+COMMENT ON COLUMN financial_screener.exchanges.flags IS 'What is doubtful about it: no known calendar, a zone that contradicts the MIC, details that were not believed.';
+UPDATE financial_screener.exchanges SET volumes_final_after = '12 hours' WHERE code = 'US';
+INSERT INTO financial_screener.exchanges (code, name, kind, time_zone, publication_delay) VALUES
+    ('INDX', 'Indices', 'reference', 'UTC', '3 hours'),
+    ('FOREX', 'Currencies', 'reference', 'UTC', '3 hours');
+
+ALTER TABLE financial_screener.assets
+    ADD COLUMN kind text NOT NULL DEFAULT 'listing' CHECK (kind IN ('listing', 'index', 'fx'));
+COMMENT ON COLUMN financial_screener.assets.kind IS 'listing: of the universe; index and fx: reference series such as GSPC.INDX and EURUSD.FOREX.';
+
+-- Units that the vendor quotes prices in and that are a part of a currency: 100 GBX are 1 GBP.
+CREATE TABLE financial_screener.currency_units (
+    code      text PRIMARY KEY,
+    currency  text    NOT NULL,
+    per_major integer NOT NULL CHECK (per_major > 0)
+);
+INSERT INTO financial_screener.currency_units (code, currency, per_major) VALUES
+    ('GBX', 'GBP', 100), ('GBp', 'GBP', 100), ('ZAC', 'ZAR', 100), ('ZAc', 'ZAR', 100), ('ILA', 'ILS', 100), ('ILX', 'ILS', 100);
+
+CREATE TABLE financial_screener.asset_events (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    asset_id     integer REFERENCES financial_screener.assets,
+    exchange_id  smallint NOT NULL REFERENCES financial_screener.exchanges,
+    event        text NOT NULL CHECK (event IN (
+                     'new', 'renamed', 'delisted', 'relisted', 'type_changed', 'currency_changed', 'list_not_believed')),
+    old          jsonb,
+    new          jsonb,
+    execution_id text NOT NULL,
+    happened_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX asset_events_asset_id_idx ON financial_screener.asset_events (asset_id);
+COMMENT ON TABLE financial_screener.asset_events IS 'What changed in the vendor''s symbol lists; an event without an asset is about a whole list.';
+
+GRANT SELECT ON financial_screener.currency_units, financial_screener.asset_events
+    TO screener_operator, screener_collector, screener_analyzer;
+GRANT INSERT ON financial_screener.asset_events TO screener_collector;
