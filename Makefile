@@ -17,7 +17,7 @@ help:  ## this list
 	@echo "make demo    up, then the main job from nothing, shown live (under 4 minutes)"
 	@echo "make test    make check, then every test, on a system of its own (within 12 minutes)"
 	@echo "make check   format, lint, types, import contracts"
-	@echo "make bench   figures, on a system of its own: name value unit baseline ratio"
+	@echo "make bench   figures, on a system of its own: name value unit baseline ratio; make bench ONLY=lease_ms measures one"
 	@echo "make help    this list"
 
 up: $(READY) $(COMPANIES)
@@ -41,7 +41,7 @@ check: $(READY)
 	@$(BIN)/lint-imports
 
 bench: $(READY) $(COMPANIES)
-	@$(BIN)/python -m screener_local bench
+	@$(BIN)/python -m screener_local bench $(ONLY)
 
 # The virtual environment: made again when Python is another one, filled again when a lock changes.
 $(READY): requirements/dev.txt pyproject.toml

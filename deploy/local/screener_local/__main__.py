@@ -5,7 +5,6 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Callable
 
 from screener_local.errors import LocalError, PartFailed
 from screener_local.paths import STATE
@@ -54,13 +53,9 @@ def down(wipe: bool) -> None:
         say("Its data is kept in .local; `make down WIPE=1` removes it.")
 
 
-def later(module: str) -> Callable[[], int]:
-    """The main function of a module that is only loaded when it is wanted."""
-
-    def call() -> int:
-        return int(importlib.import_module(f"screener_local.{module}").main())
-
-    return call
+def later(module: str, *arguments: str) -> int:
+    """Runs the main function of a module that is only loaded when it is wanted."""
+    return int(importlib.import_module(f"screener_local.{module}").main(*arguments))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     stopping.add_argument("--wipe", action="store_true", help="remove its data too")
     commands.add_parser("tools", help="find or build Kubernetes, so that tests need not")
     commands.add_parser("demo", help="the main job, from nothing")
-    commands.add_parser("bench", help="figures, on a system of its own")
+    measuring = commands.add_parser("bench", help="figures, on a system of its own")
+    measuring.add_argument("only", nargs="?", default="", help="one topic or figure of them")
     options = parser.parse_args(arguments)
     try:
         if options.command == "up":
@@ -80,8 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
             down(options.wipe)
         elif options.command == "tools":
             say(f"Kubernetes    from {find_or_build(say).folder}")
+        elif options.command == "bench":
+            return later("bench", options.only)
         else:
-            return later(options.command)()
+            return later(options.command)
     except PartFailed as failure:
         print(failure.report(), file=sys.stderr)
         return 1

@@ -1,32 +1,24 @@
-"""Figures of the product on this machine, on a system of its own that is removed afterwards.
+"""How fast the operator reacts, and how little it needs."""
 
-Prints one line a figure: name value unit baseline ratio, with - where there is none.
-"""
-
-import os
 import statistics
 import subprocess
-import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
 from time import monotonic
 
 import psutil
 
 from screener_local.background import bare_environment
+from screener_local.bench.figures import Figure
+from screener_local.bench.systems import local_system
 from screener_local.errors import PartFailed
 from screener_local.runs import apply, ended, watch
 from screener_local.system import LocalSystem
 
+NAMES = ("reaction_s", "operator_rss_mib")
 REACTIONS = 20
 REACTION_TIMEOUT_S = 30
 RUN_TIMEOUT_S = 120
 MIB = 1024 * 1024
-
-
-def figure(name: str, value: float, unit: str) -> None:
-    """One line of the bench; the figures here have no baseline to be set beside."""
-    print(f"{name} {value:.3g} {unit} - -", flush=True)
 
 
 def reaction_s(system: LocalSystem, number: int) -> float:
@@ -79,17 +71,8 @@ def operator_rss_mib(system: LocalSystem) -> float:
     raise PartFailed("bench", "the operator's process was not found", hint="make bench again")
 
 
-def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="screener-bench-") as folder:
-        system = LocalSystem(
-            Path(folder), say=lambda line: print(f"# {line}", file=sys.stderr, flush=True)
-        )
-        try:
-            system.start()
-            reactions = [reaction_s(system, number) for number in range(REACTIONS)]
-            figure("reaction_s", statistics.median(reactions), "s")
-            figure("operator_rss_mib", operator_rss_mib(system), "MiB")
-        finally:
-            system.stop()
-            system.postgres.wipe()
-    return os.EX_OK
+def measure() -> Iterator[Figure]:
+    with local_system() as system:
+        reactions = [reaction_s(system, number) for number in range(REACTIONS)]
+        yield Figure("reaction_s", statistics.median(reactions), "s")
+        yield Figure("operator_rss_mib", operator_rss_mib(system), "MiB")

@@ -1,0 +1,56 @@
+"""Figures of the product on this machine, each on a system of its own that is removed afterwards.
+
+A topic is a module with `NAMES`, the figures that it measures, and `measure()`, which yields them.
+To add one, write the module and name it in TOPICS. A line a figure is printed as it comes:
+name value unit baseline ratio, with - where there is none.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Protocol
+
+from screener_local.bench.figures import Figure
+from screener_local.bench.systems import say
+from screener_local.errors import LocalError
+
+TOPICS = ("operator",)
+"""Modules of this package, in the order in which `make bench` runs them."""
+
+
+class Topic(Protocol):
+    """What a module of TOPICS has."""
+
+    NAMES: tuple[str, ...]
+    """The figures that `measure` yields."""
+
+    def measure(self) -> Iterator[Figure]:
+        """Measures; raises PartFailed."""
+
+
+def topics(only: str) -> list[str]:
+    """The topics to run for `only`: all for "", else the topic, or those with the figure.
+
+    Raises LocalError where it is neither.
+    """
+    if not only:
+        return list(TOPICS)
+    found = [name for name in TOPICS if only == name or only in load(name).NAMES]
+    if not found:
+        figures = [figure for name in TOPICS for figure in load(name).NAMES]
+        raise LocalError(f"ONLY={only}: one of {', '.join((*TOPICS, *figures))}")
+    return found
+
+
+def load(name: str) -> Topic:
+    """The module of a topic; loaded only when it is wanted, as each brings much with it."""
+    topic: Topic = importlib.import_module(f"{__name__}.{name}")
+    return topic
+
+
+def main(only: str = "") -> int:
+    for name in topics(only):
+        say(name)
+        for figure in load(name).measure():
+            print(figure.line(), flush=True)
+    return os.EX_OK
