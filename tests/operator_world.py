@@ -49,6 +49,7 @@ SPEC: Mapping[str, Any] = {
         {"name": "european", "exchanges": ["PA", "MC"]},
     ],
     "operations": ["prices", "fundamentals"],
+    "assetTypes": ["Common Stock"],
     "parallelism": 4,
     "quota": {"keepCalls": 0},
     "history": {"years": 2},

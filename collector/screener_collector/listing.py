@@ -3,7 +3,7 @@
 Each answer is stored in one transaction with its detail row and what it cost.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, time
@@ -25,7 +25,8 @@ from screener_collector.vendor import Reply
 from screener_collector.work import Spending
 from screener_sql.errors import BadSetting
 
-COMMON_STOCK = "Common Stock"
+RATES = "FOREX"
+"""The vendor's exchange code of exchange rates, whose sessions serve all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class KnownExchange:
     time_zone: str | None
     close_override: time | None
     list_is_fresh: bool
+    listed_types: Sequence[str]
+    """The types of assets that were wanted when its list was last read."""
     details_are_fresh: bool
     has_assets: bool
 
@@ -192,15 +195,19 @@ async def unlisted(cursor: Cursor, exchange_id: int, codes: Sequence[str]) -> tu
 
 
 async def store_list(
-    cursor: Cursor, exchange_id: int, listings: Sequence[parse.Listing], symbols: Sequence[str]
+    cursor: Cursor,
+    exchange_id: int,
+    listings: Sequence[parse.Listing],
+    types: Collection[str],
+    symbols: Sequence[str],
 ) -> int:
-    """Stores a symbol list: common stocks, symbols that are named, assets already known.
+    """Stores a symbol list: what is of `types`, symbols that are named, assets already known.
 
     Assets that it lacks are unlisted. Returns how many of its listings are assets.
     """
     known = {row["code"] for row in await run(cursor, "known_codes", {"exchange_id": exchange_id})}
     wanted = known | set(symbols)
-    kept = [row for row in listings if row.type == COMMON_STOCK or row.code in wanted]
+    kept = [row for row in listings if row.type in types or row.code in wanted]
     await run(
         cursor,
         "upsert_assets",
@@ -208,7 +215,11 @@ async def store_list(
     )
     codes = [row.code for row in listings]
     await run(cursor, "unlist_assets", {"exchange_id": exchange_id, "codes": codes})
-    await run(cursor, "set_listed", {"exchange_id": exchange_id})
+    await run(
+        cursor,
+        "set_listed",
+        {"exchange_id": exchange_id, "rows": len(listings), "types": sorted(types)},
+    )
     await run(cursor, "insert_states", {"exchange_id": exchange_id})
     return len(kept)
 
@@ -224,6 +235,14 @@ async def add_symbols(cursor: Cursor, exchange_id: int, symbols: Sequence[str]) 
             {"exchange_id": exchange_id, "listings": jsonb([{"code": code} for code in missing])},
         )
     await run(cursor, "insert_states", {"exchange_id": exchange_id})
+
+
+async def add_reference_assets(cursor: Cursor, exchanges: Sequence[str]) -> None:
+    """The benchmarks of `exchanges`, and a rate to USD of every other currency of their listings.
+
+    They are assets with states, of kind `index` and `fx`, outside the universe.
+    """
+    await run(cursor, "insert_reference_assets", {"exchanges": list(exchanges)})
 
 
 async def set_details(cursor: Cursor, exchange_id: int, details: Mapping[str, Any]) -> None:

@@ -64,7 +64,8 @@ class Preflight:
         wanted = read_spec(await self.listing.spec(), self.ledger.now().date())
         # What costs no call comes first: it is there even when no call is left.
         known = await self.listing.exchanges(wanted.exchanges)
-        await self._fill_sessions(known, wanted)
+        rates = await self.listing.exchanges([listing.RATES])
+        await self._fill_sessions([*known, *rates], wanted)
         try:
             await self._read_account()
             if len(known) < len(wanted.exchanges):
@@ -72,6 +73,7 @@ class Preflight:
                 await self._fill_sessions(known, wanted)
             for exchange in known:
                 await self._list_symbols(exchange, wanted)
+            await self._add_reference_assets(wanted)
             if known and len(self.left_out) == len(known):
                 # Nothing is known of any exchange, so the Job starts the preflight again.
                 raise Retryable(self.left_out[known[0].code])
@@ -84,6 +86,7 @@ class Preflight:
             if stop.code is ExitCode.DONE:
                 for exchange in known:
                     await self._add_symbols(exchange, wanted)
+                await self._add_reference_assets(wanted)
             await self.store.stop_slice(stop.reason, stop.sentence, ended=True)
             return stop.code
         await self.store.finish_slice()
@@ -223,9 +226,13 @@ class Preflight:
             )
             await listing.store_sessions(cursor, exchange.id, days)
 
+    async def _add_reference_assets(self, wanted: Wanted) -> None:
+        async with self.listing.transaction() as cursor:
+            await listing.add_reference_assets(cursor, wanted.exchanges)
+
     async def _list_symbols(self, exchange: KnownExchange, wanted: Wanted) -> None:
-        if not exchange.list_is_fresh:
-            await self._read_list(exchange, wanted.symbols[exchange.code])
+        if not (exchange.list_is_fresh and set(wanted.asset_types) <= set(exchange.listed_types)):
+            await self._read_list(exchange, wanted)
         await self._add_symbols(exchange, wanted)
 
     async def _add_symbols(self, exchange: KnownExchange, wanted: Wanted) -> None:
@@ -233,7 +240,8 @@ class Preflight:
             async with self.listing.transaction() as cursor:
                 await listing.add_symbols(cursor, exchange.id, symbols)
 
-    async def _read_list(self, exchange: KnownExchange, symbols: tuple[str, ...] | None) -> None:
+    async def _read_list(self, exchange: KnownExchange, wanted: Wanted) -> None:
+        symbols = wanted.symbols[exchange.code]
         endpoint = endpoints.exchange_symbol_list(exchange.code)
         reply = await self._ask(endpoint)
         meaning = reply.judged.meaning if reply.judged else None
@@ -249,7 +257,9 @@ class Preflight:
             codes = [row.code for row in listings]
             listed, missing = await listing.unlisted(cursor, exchange.id, codes)
             if listings and is_believable(listed, missing):
-                kept = await listing.store_list(cursor, exchange.id, listings, symbols or ())
+                kept = await listing.store_list(
+                    cursor, exchange.id, listings, wanted.asset_types, symbols or ()
+                )
                 logger.info(
                     "%d of %d listings of %s are assets",
                     kept,

@@ -12,6 +12,9 @@ from typing import Any
 CALENDAR_DAYS_BEFORE, CALENDAR_DAYS_AFTER = 10, 30
 """Sessions are known from so many days before the history begins until so many after today."""
 
+DEFAULT_TYPES = ("Common Stock",)
+"""For a run that was opened before its kind had `assetTypes`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -20,6 +23,8 @@ class Wanted:
     symbols: Mapping[str, tuple[str, ...] | None]
     """By exchange code; None for everything that is listed."""
     history_from: date
+    asset_types: tuple[str, ...] = DEFAULT_TYPES
+    """The vendor's types of what is wanted of a list; named symbols are wanted whatever theirs."""
 
     @property
     def exchanges(self) -> tuple[str, ...]:
@@ -28,7 +33,7 @@ class Wanted:
 
 
 def read_spec(spec: Mapping[str, Any], today: date) -> Wanted:
-    """Reads `groups`, `history` and `asOf`. Raises KeyError or ValueError for another shape."""
+    """Reads what the preflight needs. Raises KeyError or ValueError for another shape."""
     symbols: dict[str, tuple[str, ...] | None] = {}
     for group in spec["groups"]:
         named = group.get("symbols")
@@ -40,7 +45,7 @@ def read_spec(spec: Mapping[str, Any], today: date) -> Wanted:
         begin = date.fromisoformat(history["from"])
     else:
         begin = years_before(as_of, int(history["years"]))
-    return Wanted(symbols, begin)
+    return Wanted(symbols, begin, tuple(spec.get("assetTypes", DEFAULT_TYPES)))
 
 
 def years_before(day: date, years: int) -> date:

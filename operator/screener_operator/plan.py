@@ -34,6 +34,8 @@ class PlanRequest:
     groups: tuple[GroupSpec, ...]
     operations: tuple[str, ...]
     history_from: date
+    asset_types: tuple[str, ...] = ("Common Stock",)
+    """The vendor's types of what is collected where a group names no symbols."""
     as_of: date | None = None
     max_calls: int | None = None
     keep_calls: int = 0

@@ -41,6 +41,7 @@ def plan_run(connection: Connection[TupleRow], request: PlanRequest, now: dateti
         scope: dict[str, Any] = {
             "execution_id": request.execution_id,
             "operations": list(request.operations),
+            "asset_types": list(request.asset_types),
             "as_of": request.as_of,
             "history_from": request.history_from,
             "dry_run": request.dry_run,

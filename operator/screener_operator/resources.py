@@ -122,6 +122,7 @@ class CollectionRun:
     spec: Mapping[str, Any]
     groups: tuple[GroupSpec, ...]
     operations: tuple[str, ...]
+    asset_types: tuple[str, ...]
     parallelism: int
     max_calls: int | None
     keep_calls: int
@@ -148,6 +149,7 @@ class CollectionRun:
                 for group in spec["groups"]
             ),
             operations=tuple(spec["operations"]),
+            asset_types=tuple(spec["assetTypes"]),
             parallelism=spec["parallelism"],
             max_calls=quota.get("maxCalls"),
             keep_calls=quota.get("keepCalls", 0),
@@ -188,6 +190,7 @@ class CollectionRun:
             execution_id=self.meta.uid,
             groups=self.groups,
             operations=self.operations,
+            asset_types=self.asset_types,
             history_from=self.history_start(today),
             as_of=self.as_of,
             max_calls=self.max_calls,

@@ -100,6 +100,10 @@ REFUSED = [
     pytest.param(
         {"operations": ["prices", "prices"]}, ["spec.operations[1]", "Duplicate"], id="op twice"
     ),
+    pytest.param({"assetTypes": []}, ["spec.assetTypes", "at least 1"], id="no asset types"),
+    pytest.param(
+        {"assetTypes": ["ETF", "ETF"]}, ["spec.assetTypes[1]", "Duplicate"], id="type twice"
+    ),
     pytest.param({"parallelism": 0}, ["spec.parallelism", "equal to 1"], id="parallelism 0"),
     pytest.param({"parallelism": 33}, ["spec.parallelism", "equal to 32"], id="parallelism 33"),
     pytest.param({"quota": {"maxCalls": 0}}, ["spec.quota.maxCalls", "equal to 1"], id="max 0"),
@@ -213,6 +217,7 @@ def test_an_empty_spec_is_a_complete_daily_run(local_system: LocalSystem) -> Non
             {"name": "european", "exchanges": ["PA", "AS", "BR", "LS", "MC", "SW"]},
         ],
         "operations": ["prices", "fundamentals"],
+        "assetTypes": ["Common Stock"],
         "parallelism": 4,
         "quota": {"keepCalls": 0},
         "history": {"years": 2},

@@ -53,10 +53,10 @@ def test_a_preflight_reads_the_counter_lists_and_details_and_knows_the_sessions(
     world.assert_ledgers_agree()
     vendor = world.simulator.get("exchange-symbol-list/SW").json()
     stocks = {row["Code"] for row in vendor if row["Type"] == "Common Stock"}
-    assets = world.rows("SELECT * FROM assets")
+    assets = world.rows("SELECT * FROM assets WHERE kind = 'listing'")
     assert {row["code"] for row in assets} == stocks
     assert all(row["listed"] and row["ticker"] == f"{row['code']}.SW" for row in assets)
-    assert world.value("SELECT count(*) FROM asset_processing_state") == len(stocks)
+    assert world.value("SELECT count(*) FROM asset_processing_state") == len(stocks) + 2
     (exchange,) = world.rows("SELECT * FROM exchanges WHERE code = 'SW'")
     assert exchange["listed_at"] and exchange["details_at"]
     assert exchange["details"]["Code"] == "SW"
@@ -107,7 +107,7 @@ def test_the_demo_plan_serves_named_symbols_without_lists_and_details(world: Wor
 
     assert world.preflight().code == 0
 
-    assert world.value("SELECT count(*) FROM assets") == 4
+    assert world.value("SELECT count(*) FROM assets WHERE kind = 'listing'") == 4
     assert the_slice(world)["notes"] == [
         "The vendor's plan does not include symbol lists; the named symbols are used.",
         "The vendor's plan does not include exchange details; the built-in calendars are used.",
@@ -140,7 +140,8 @@ def test_a_list_that_fails_leaves_out_its_exchange_and_no_other(world: World) ->
     assert world.preflight().code == 0
 
     assert world.rows(
-        "SELECT DISTINCT code FROM exchanges WHERE id IN (SELECT exchange_id FROM assets)"
+        "SELECT DISTINCT code FROM exchanges WHERE kind = 'listings'"
+        " AND id IN (SELECT exchange_id FROM assets)"
     ) == [{"code": "SW"}]
     assert the_slice(world)["notes"] == [
         "The vendor's symbol list of F could not be read; the exchange is left out of this run."
@@ -204,7 +205,7 @@ def test_an_exchange_that_is_new_here_comes_with_its_calendar(world: World) -> N
 def test_a_truncated_list_is_not_believed(world: World) -> None:
     world.open(spec("SW"))
     world.preflight()
-    assets = world.value("SELECT count(*) FROM assets WHERE listed")
+    assets = world.value("SELECT count(*) FROM assets WHERE listed AND kind = 'listing'")
     world.owner.execute(
         "UPDATE financial_screener.exchanges SET listed_at = now() - interval '2 days'"
     )
@@ -214,7 +215,7 @@ def test_a_truncated_list_is_not_believed(world: World) -> None:
 
     assert world.preflight().code == 0
 
-    assert world.value("SELECT count(*) FROM assets WHERE listed") == assets
+    assert world.value("SELECT count(*) FROM assets WHERE listed AND kind = 'listing'") == assets
     assert "was not believed" in str(the_slice(world)["notes"])
 
 
@@ -262,8 +263,8 @@ def test_a_spent_day_ends_the_preflight_in_order(world: World) -> None:
     assert the_slice(world)["reason"] == "DailyLimitReached"
     assert world.value("SELECT spent FROM api_daily_quota")
     # What costs no call is there: the symbols can be planned, and be deferred.
-    assert world.value("SELECT count(*) FROM assets") == 1
-    assert world.value("SELECT count(*) FROM exchange_sessions") > 400
+    assert world.value("SELECT count(*) FROM assets WHERE kind = 'listing'") == 1
+    assert world.value("SELECT count(*) FROM exchange_sessions WHERE exchange_id = 10") > 400
 
 
 @pytest.mark.parametrize(

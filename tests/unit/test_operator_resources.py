@@ -23,6 +23,7 @@ def test_a_spec_becomes_a_plan_request() -> None:
         {
             "groups": [{"name": "few", "exchanges": ["US"], "symbols": ["AAPL", "BRK-B"]}],
             "quota": {"maxCalls": 50, "keepCalls": 7},
+            "assetTypes": ["Common Stock", "ETF"],
             "asOf": "2026-11-20",
             "dryRun": True,
         }
@@ -32,6 +33,7 @@ def test_a_spec_becomes_a_plan_request() -> None:
         groups=(GroupSpec("few", ("US",), ("AAPL", "BRK-B")),),
         operations=("prices", "fundamentals"),
         history_from=date(2024, 11, 20),
+        asset_types=("Common Stock", "ETF"),
         as_of=date(2026, 11, 20),
         max_calls=50,
         keep_calls=7,

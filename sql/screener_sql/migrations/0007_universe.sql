@@ -5,6 +5,7 @@ ALTER TABLE financial_screener.exchanges
     ADD COLUMN actions_time time NOT NULL DEFAULT '04:00',
     ADD COLUMN volumes_final_after interval,
     ADD COLUMN listed_rows integer,
+    ADD COLUMN listed_types text[],
     ADD COLUMN flags text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN financial_screener.exchanges.kind IS 'reference: INDX and FOREX, whose assets are indices and rates, outside the universe and its counts.';
 COMMENT ON COLUMN financial_screener.exchanges.actions_time IS
@@ -12,11 +13,14 @@ COMMENT ON COLUMN financial_screener.exchanges.actions_time IS
 COMMENT ON COLUMN financial_screener.exchanges.volumes_final_after IS
     'From the close until the vendor''s volumes are final, where it publishes preliminary ones: then the session is asked for again.';
 COMMENT ON COLUMN financial_screener.exchanges.listed_rows IS 'Rows of the vendor''s latest symbol list, all types.';
+COMMENT ON COLUMN financial_screener.exchanges.listed_types IS 'The types of assets that were wanted of it.';
+COMMENT ON COLUMN financial_screener.exchanges.benchmark IS 'The index that its assets are compared with, such as GSPC.INDX.';
 COMMENT ON COLUMN financial_screener.exchanges.flags IS 'What is doubtful about it: no known calendar, a zone that contradicts the MIC, details that were not believed.';
 UPDATE financial_screener.exchanges SET volumes_final_after = '12 hours' WHERE code = 'US';
-INSERT INTO financial_screener.exchanges (code, name, kind, time_zone, publication_delay) VALUES
-    ('INDX', 'Indices', 'reference', 'UTC', '3 hours'),
-    ('FOREX', 'Currencies', 'reference', 'UTC', '3 hours');
+-- An index has the sessions of its exchange; a rate has a bar every weekday, which ends with it.
+INSERT INTO financial_screener.exchanges (code, name, kind, time_zone, close_override, publication_delay) VALUES
+    ('INDX', 'Indices', 'reference', 'UTC', NULL, '3 hours'),
+    ('FOREX', 'Currencies', 'reference', 'UTC', '23:59', '3 hours');
 
 ALTER TABLE financial_screener.assets
     ADD COLUMN kind text NOT NULL DEFAULT 'listing' CHECK (kind IN ('listing', 'index', 'fx'));

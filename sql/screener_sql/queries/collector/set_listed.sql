@@ -1,2 +1,4 @@
 -- The symbol list of an exchange was read and believed.
-UPDATE financial_screener.exchanges SET listed_at = now() WHERE id = %(exchange_id)s::smallint
+UPDATE financial_screener.exchanges
+SET listed_at = now(), listed_rows = %(rows)s::integer, listed_types = %(types)s::text[]
+WHERE id = %(exchange_id)s::smallint

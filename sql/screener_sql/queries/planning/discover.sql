@@ -27,8 +27,9 @@ WITH wanted AS (
     JOIN financial_screener.asset_processing_state AS state ON state.asset_id = asset.id
     LEFT JOIN expected ON expected.exchange_id = exchange.id
     LEFT JOIN financial_screener.api_ticker_priority AS wish ON wish.ticker = asset.ticker
-    WHERE CASE
-              WHEN wanted.symbols IS NULL THEN asset.listed AND asset.type = 'Common Stock'
+    WHERE asset.kind = 'listing'
+      AND CASE
+              WHEN wanted.symbols IS NULL THEN asset.listed AND asset.type = ANY (%(asset_types)s::text[])
               ELSE asset.code = ANY (wanted.symbols)
           END
 ), gaps AS (
