@@ -1,30 +1,101 @@
-"""Core: bars, and the rules that one must keep to be stored. No I/O, no clock.
+"""Core: bars in columns, and the rules that one must keep to be stored. No I/O, no clock.
 
-A bar that breaks a rule is set aside with the rule's name; nothing is repaired.
+A row that breaks a rule is set aside with the rule's name; nothing is repaired, and no row costs
+another. The rules are judged for all rows of an answer at once; what a rule says of one row is the
+same whatever stands beside it.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Days = NDArray[np.datetime64]
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 PRICE_TOLERANCE = 1e-4
 """Relative: the vendor rounds to four decimals, each price on its own."""
 MAX_VOLUME = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One day as the vendor gives it: open to close raw, in the listing's unit."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Bars:
+    """One asset's bars as the vendor gives them, by ascending date, no date twice.
 
-    date: date
-    open: float
-    high: float
-    low: float
-    close: float
-    adjusted_close: float
-    volume: int
+    Arrays of one length, which become read-only: `dates` datetime64[D]; open to close raw, in the
+    listing's unit; `adjusted_close` for splits and dividends; `volume` for splits.
+    """
+
+    dates: Days
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    adjusted_close: Floats
+    volume: Counts
+
+    def __post_init__(self) -> None:
+        for column in self.columns():
+            column.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.dates)
+
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """The arrays in the order of the fields."""
+        return (
+            self.dates,
+            self.open,
+            self.high,
+            self.low,
+            self.close,
+            self.adjusted_close,
+            self.volume,
+        )
+
+    def take(self, which: Mask | NDArray[np.intp] | slice) -> Self:
+        """Those that a mask, ascending indexes or a slice name."""
+        return type(self)(*(column[which] for column in self.columns()))
+
+    def same(self, other: "Bars") -> bool:
+        """Whether both say the same."""
+        pairs = zip(self.columns(), other.columns(), strict=True)
+        return all(np.array_equal(mine, theirs) for mine, theirs in pairs)
+
+    @property
+    def first_date(self) -> date:
+        """Of the first bar. Raises IndexError without bars."""
+        day: date = self.dates[0].item()
+        return day
+
+    @property
+    def last_date(self) -> date:
+        """Of the last bar. Raises IndexError without bars."""
+        day: date = self.dates[-1].item()
+        return day
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No bars."""
+        none = np.empty(0, np.float64)
+        return cls(
+            np.empty(0, "datetime64[D]"), none, none, none, none, none, np.empty(0, np.int64)
+        )
+
+
+def merge(older: Bars, newer: Bars) -> Bars:
+    """The bars of both; where both have a date, that of `newer`."""
+    if not len(older) or not len(newer):
+        return newer if len(newer) else older
+    columns = [np.concatenate(pair) for pair in zip(newer.columns(), older.columns(), strict=True)]
+    _, first = np.unique(columns[0], return_index=True)
+    return Bars(*(column[first] for column in columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +109,29 @@ class BadBar:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """The rows of one answer: bars by ascending date, and those set aside."""
+    """The rows of one answer: bars, and those set aside."""
 
-    bars: tuple[Bar, ...]
+    bars: Bars
     bad: tuple[BadBar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkDay:
+    """A session's bars of many assets.
+
+    `bars`: of each of `codes` one, all of the session (so here a date does repeat). `bad`: of codes
+    that have no bar in `bars`.
+    """
+
+    codes: tuple[str, ...]
+    bars: Bars
+    bad: Mapping[str, BadBar]
 
 
 def parse_day(value: Any) -> date | None:
     """A date written `YYYY-MM-DD`; None for anything else, `0000-00-00` included."""
-    if not isinstance(value, str) or len(value) != 10:
+    # fromisoformat() also reads "2024-W02-3".
+    if not isinstance(value, str) or len(value) != 10 or "W" in value:
         return None
     try:
         return date.fromisoformat(value)
@@ -78,61 +163,165 @@ def parse_count(value: Any) -> int | None:
     return int(number)
 
 
-def check(row: Mapping[str, Any], first: date, last: date, today: date) -> Bar | BadBar:
-    """The row as a bar, or the rule that it breaks.
+def sort_out(rows: Sequence[Any], first: date, last: date, today: date) -> Sorted:
+    """The rows of one asset's history, each checked; `first` to `last`: the days asked for.
 
-    `first` to `last`, both included: what was asked for. Rules: `date_invalid`, `date_future`,
-    `date_not_asked_for`, `price_invalid`, `price_not_positive`, `low_high_order`,
-    `adjusted_close_invalid`, `volume_invalid`.
+    Rules: `row_invalid`, those of RULES, and `date_repeated` for all different bars of a day: which
+    of them is right cannot be known. A row that repeats a bar exactly says nothing new and is
+    dropped. What is set aside is in the order of the rows.
     """
-    day = parse_day(row.get("date"))
-    if day is None:
-        return BadBar(None, "date_invalid", row)
-    if day > today:
-        return BadBar(day, "date_future", row)
-    if not first <= day <= last:
-        return BadBar(day, "date_not_asked_for", row)
-    prices = [parse_number(row.get(name)) for name in ("open", "high", "low", "close")]
-    o, h, l, c = prices  # noqa: E741
-    if o is None or h is None or l is None or c is None:
-        return BadBar(day, "price_invalid", row)
-    if not (o > 0 and h > 0 and l > 0 and c > 0):
-        return BadBar(day, "price_not_positive", row)
-    room = PRICE_TOLERANCE * max(o, c)
-    if l > min(o, c) + room or h < max(o, c) - room:
-        return BadBar(day, "low_high_order", row)
-    adjusted = parse_number(row.get("adjusted_close"))
-    if adjusted is None or adjusted <= 0:
-        return BadBar(day, "adjusted_close_invalid", row)
-    volume = parse_count(row.get("volume"))
-    if volume is None or not 0 <= volume <= MAX_VOLUME:
-        return BadBar(day, "volume_invalid", row)
-    return Bar(day, o, h, l, c, adjusted, volume)
+    broken = np.array([0 if isinstance(row, dict) else ROW_INVALID for row in rows], np.int8)
+    places = np.flatnonzero(broken == 0)
+    columns, broken[places] = _judge([rows[at] for at in places.tolist()], first, last, today)
+    good = broken[places] == 0
+    places = places[good]
+    # Stable: of several rows of a day the first stays the first.
+    order = np.argsort(columns[0][good], kind="stable")
+    columns, places = [column[good][order] for column in columns], places[order]
+    keep, repeated = _repeats(columns)
+    broken[places[repeated]] = DATE_REPEATED
+    bad = tuple(_bad_bar(rows[at], broken[at]) for at in np.flatnonzero(broken).tolist())
+    return Sorted(Bars(*(column[keep] for column in columns)), bad)
 
 
-def sort_out(rows: Iterable[Any], first: date, last: date, today: date) -> Sorted:
-    """The rows of one asset's history, each checked; a date's second bar breaks `date_repeated`.
+def sort_out_day(
+    rows: Sequence[tuple[str, Mapping[str, Any]]], session: date, today: date
+) -> BulkDay:
+    """The rows of a bulk day by code, no code twice, each checked by RULES."""
+    columns, broken = _judge([row for _, row in rows], session, session, today)
+    good = np.flatnonzero(broken == 0)
+    return BulkDay(
+        tuple(rows[at][0] for at in good.tolist()),
+        Bars(*(column[good] for column in columns)),
+        {rows[at][0]: _bad_bar(rows[at][1], broken[at]) for at in np.flatnonzero(broken).tolist()},
+    )
 
-    A row that repeats another exactly says nothing new and is dropped.
-    """
-    bars: dict[date, Bar] = {}
-    repeated: set[date] = set()
-    bad: list[BadBar] = []
-    for row in rows:
-        if not isinstance(row, dict):
-            bad.append(BadBar(None, "row_invalid", {"row": row}))
-            continue
-        checked = check(row, first, last, today)
-        if isinstance(checked, BadBar):
-            bad.append(checked)
-        elif checked.date not in bars:
-            bars[checked.date] = checked
-        elif bars[checked.date] != checked:
-            repeated.add(checked.date)
-            bad.append(BadBar(checked.date, "date_repeated", row))
-    # Which of two different bars of a day is right cannot be known, so neither passes.
-    for day in repeated:
-        bar = bars.pop(day)
-        row = {name: getattr(bar, name) for name in Bar.__slots__ if name != "date"}
-        bad.append(BadBar(day, "date_repeated", {"date": day.isoformat(), **row}))
-    return Sorted(tuple(bars[day] for day in sorted(bars)), tuple(bad))
+
+RULES = (
+    "date_invalid",
+    "date_future",
+    "date_not_asked_for",
+    "price_invalid",
+    "price_not_positive",
+    "low_high_order",
+    "adjusted_close_invalid",
+    "volume_invalid",
+)
+"""The rules of a row, in the order in which they are judged: a row is said to break its first."""
+_NAMES = ("", *RULES, "row_invalid", "date_repeated")
+ROW_INVALID, DATE_REPEATED = _NAMES.index("row_invalid"), _NAMES.index("date_repeated")
+
+
+def _bad_bar(row: Any, broken: int) -> BadBar:
+    if broken == ROW_INVALID:
+        return BadBar(None, _NAMES[broken], {"row": row})
+    return BadBar(parse_day(row.get("date")), _NAMES[broken], row)
+
+
+def _judge(
+    rows: Sequence[Mapping[str, Any]], first: date, last: date, today: date
+) -> tuple[list[NDArray[Any]], NDArray[np.int8]]:
+    """The columns of the rows as of Bars, and of each row the place of its rule in _NAMES, or 0."""
+    dates = _days([row.get("date") for row in rows])
+    o, h, l, c = (  # noqa: E741
+        _numbers([row.get(name) for row in rows]) for name in ("open", "high", "low", "close")
+    )
+    adjusted = _numbers([row.get("adjusted_close") for row in rows])
+    volume, is_count = _counts([row.get("volume") for row in rows])
+    no_date = np.isnat(dates)
+    # What is compared with a number that is none, or grows beyond all, has broken a rule before.
+    with np.errstate(all="ignore"):
+        room = PRICE_TOLERANCE * np.maximum(o, c)
+        breaks = (
+            no_date,
+            dates > np.datetime64(today),
+            ~((dates >= np.datetime64(first)) & (dates <= np.datetime64(last))),
+            np.isnan(o) | np.isnan(h) | np.isnan(l) | np.isnan(c),
+            ~((o > 0) & (h > 0) & (l > 0) & (c > 0)),
+            (l > np.minimum(o, c) + room) | (h < np.maximum(o, c) - room),
+            ~(adjusted > 0),
+            ~is_count | (volume < 0),
+        )
+    broken = np.zeros(len(rows), np.int8)
+    for place in range(len(RULES), 0, -1):
+        broken[breaks[place - 1]] = place
+    return [dates, o, h, l, c, adjusted, volume], broken
+
+
+def _repeats(columns: Sequence[NDArray[Any]]) -> tuple[Mask, Mask]:
+    """Of bars by ascending date: those to keep, and those of days with different bars."""
+    is_first = np.ones(len(columns[0]), np.bool_)
+    is_first[1:] = columns[0][1:] != columns[0][:-1]
+    if is_first.all():
+        return is_first, ~is_first
+    day = np.cumsum(is_first) - 1
+    first_of_day = np.flatnonzero(is_first)[day]
+    same = np.all([column == column[first_of_day] for column in columns], axis=0)
+    contradicted = np.zeros(day[-1] + 1, np.bool_)
+    contradicted[day[~same]] = True
+    return is_first & ~contradicted[day], contradicted[day] & (is_first | ~same)
+
+
+# Columns: what all values of a kind allow is done at once, and each alone where one does not.
+
+
+def _days(values: Sequence[Any]) -> Days:
+    """As parse_day; NaT for none."""
+    if all(isinstance(value, str) and len(value) == 10 for value in values):
+        try:
+            text = "".join(values).encode("ascii")
+        except UnicodeEncodeError:
+            pass
+        else:
+            return _iso_days(np.frombuffer(text, np.uint8).reshape(-1, 10))
+    days = [parse_day(value) for value in values]
+    return np.array(days, "datetime64[D]")
+
+
+_POWERS = np.array([1000, 100, 10, 1, 0, 10, 1, 0, 10, 1], np.int32)
+_HYPHENS = np.array([4, 7])
+_DIGITS = np.array([0, 1, 2, 3, 5, 6, 8, 9])
+
+
+def _iso_days(text: NDArray[np.uint8]) -> Days:
+    digits = text.astype(np.int32) - ord("0")
+    is_iso = (text[:, _HYPHENS] == ord("-")).all(axis=1)
+    is_iso &= ((digits[:, _DIGITS] >= 0) & (digits[:, _DIGITS] <= 9)).all(axis=1)
+    digits = np.where(is_iso[:, None], digits * _POWERS, 0)
+    year, month, day = (digits[:, part].sum(axis=1) for part in _PARTS)
+    months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    days = months.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]")
+    # A day that its month does not have would be one of the next.
+    is_iso &= (year > 0) & (month > 0) & (month < 13) & (days.astype("datetime64[M]") == months)
+    return np.where(is_iso, days, np.datetime64("NaT", "D"))
+
+
+_PARTS = (slice(0, 4), slice(5, 7), slice(8, 10))
+
+
+def _numbers(values: Sequence[Any]) -> Floats:
+    """As parse_number; NaN for none."""
+    if set(map(type, values)) <= {int, float}:
+        try:
+            numbers = np.array(values, np.float64)
+        except OverflowError:
+            pass
+        else:
+            return np.where(np.isfinite(numbers), numbers, np.nan)
+    each = (parse_number(value) for value in values)
+    return np.array([math.nan if number is None else number for number in each], np.float64)
+
+
+def _counts(values: Sequence[Any]) -> tuple[Counts, Mask]:
+    """As parse_count, and which are counts that an int64 holds."""
+    if set(map(type, values)) <= {int}:
+        try:
+            return np.array(values, np.int64), np.ones(len(values), np.bool_)
+        except OverflowError:
+            pass
+    counts = [parse_count(value) for value in values]
+    held = [count is not None and -MAX_VOLUME <= count <= MAX_VOLUME for count in counts]
+    pairs = zip(counts, held, strict=True)
+    return np.array([count if holds else -1 for count, holds in pairs], np.int64), np.array(
+        held, np.bool_
+    )

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from screener_collector import endpoints
-from screener_collector.bars import BadBar, Bar, Sorted, check
+from screener_collector.bars import BadBar, Bars, Sorted, merge, sort_out_day
 from screener_collector.fundamentals import Fundamentals
 from screener_collector.store import (
     Cursor,
@@ -23,6 +23,7 @@ from screener_collector.store import (
     record_spending,
     run,
 )
+from screener_collector.storing import Changes, store_bars
 from screener_collector.work import (
     BULK_ENDPOINT,
     DROPPED,
@@ -37,19 +38,18 @@ from screener_collector.work import (
     end,
     is_residue,
 )
-from screener_sql import query
 from screener_sql.model import ErrorCode
 
 REROUTED_CALLS = endpoints.eod("", date.min, date.min).calls
 """What an item costs that must go by a request of its own after all."""
 
 
-@dataclass(slots=True)
-class Changes:
-    """Bars that a transaction added and changed, by asset."""
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """What a bulk day has for the assets that wait for it; nothing where it is another fetch."""
 
-    inserted: dict[int, int] = field(default_factory=dict)
-    updated: dict[int, int] = field(default_factory=dict)
+    bars: Mapping[int, Bars] = field(default_factory=dict)
+    bad: Mapping[int, BadBar] = field(default_factory=dict)
 
 
 class Closer:
@@ -62,7 +62,6 @@ class Closer:
             "execution_id": execution_id,
             "slice": name,
         }
-        self._years: set[int] = set()
 
     async def close(
         self,
@@ -74,9 +73,7 @@ class Closer:
     ) -> int:
         """Closes what this worker still holds; how many that were. `in_plan`: endpoints seen."""
         async with self._database.transaction() as cursor:
-            return await _Batch(cursor, self._me, self._years).close(
-                results, spending, in_plan, extras
-            )
+            return await _Batch(cursor, self._me).close(results, spending, in_plan, extras)
 
     async def refuse_bulk(self, result: Result, spending: Spending, note: str) -> None:
         """The vendor's plan has no bulk days: the exchange's items go by requests of their own."""
@@ -136,10 +133,9 @@ def _detail(result: Result, operation: str, **more: Any) -> dict[str, Any]:
 class _Batch:
     """One transaction."""
 
-    def __init__(self, cursor: Cursor, me: Mapping[str, Any], years: set[int]) -> None:
+    def __init__(self, cursor: Cursor, me: Mapping[str, Any]) -> None:
         self._cursor = cursor
         self._me = dict(me)
-        self._years = years
 
     async def _run(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         return await run(self._cursor, name, self._me | parameters)
@@ -160,26 +156,26 @@ class _Batch:
         latest = {result.fetch.id: result for result in results}.values()
         judged = [await self._judge_bulk(result) for result in latest]
         held = await self._close_fetches([result for result, _ in judged])
-        kept = [(result, bars) for result, bars in judged if result.fetch.id in held]
+        kept = [(result, day) for result, day in judged if result.fetch.id in held]
         alone = [result for result, _ in kept if not result.fetch.is_bulk]
-        bulk = [(result, bars) for result, bars in kept if result.fetch.is_bulk]
+        bulk = [(result, day) for result, day in kept if result.fetch.is_bulk]
 
         served = await self._served(alone)
-        incoming: dict[int, list[Bar]] = defaultdict(list)
         bad: list[tuple[int, BadBar]] = []
+        in_bulk: dict[int, Bars] = {}
+        for _, day in bulk:
+            for asset_id, bars in day.bars.items():
+                in_bulk[asset_id] = merge(in_bulk.get(asset_id, Bars.empty()), bars)
+            bad.extend(day.bad.items())
+        # An asset's own history is newer knowledge than a bulk row of the same batch.
+        incoming = dict(in_bulk)
         for result in alone:
             if isinstance(result.came, Sorted):
                 for item in served.get(result.fetch.id, ()):
-                    incoming[item.asset_id].extend(result.came.bars)
+                    known = incoming.get(item.asset_id, Bars.empty())
+                    incoming[item.asset_id] = merge(known, result.came.bars)
                     bad.extend((item.asset_id, bar) for bar in result.came.bad)
-        in_bulk: dict[int, list[Bar]] = defaultdict(list)
-        for _, bars in bulk:
-            for asset_id, bar in bars.items():
-                if isinstance(bar, Bar):
-                    in_bulk[asset_id].append(bar)
-                else:
-                    bad.append((asset_id, bar))
-        changes = await self._store_bars(incoming, in_bulk)
+        changes = await store_bars(self._cursor, self._me["execution_id"], incoming)
         await self._quarantine(bad)
 
         await self._close_items(alone, served, changes)
@@ -278,39 +274,6 @@ class _Batch:
 
     # Bars
 
-    async def _store_bars(
-        self, alone: Mapping[int, Sequence[Bar]], in_bulk: Mapping[int, Sequence[Bar]]
-    ) -> Changes:
-        changes = Changes()
-        # An asset's own history is newer knowledge than a bulk row of the same batch.
-        rows: dict[tuple[int, date], Bar] = {}
-        for source in (in_bulk, alone):
-            for asset_id, bars in source.items():
-                rows.update({(asset_id, bar.date): bar for bar in bars})
-        if not rows:
-            return changes
-        days = [day for _, day in rows]
-        span = {"first": min(days), "last": max(days)}
-        years = {day.year for day in days}
-        if not years <= self._years:
-            await self._run("ensure_partitions", **span)
-            self._years |= years
-        await self._cursor.execute(query("collector/create_incoming_bars"))
-        async with self._cursor.copy(query("collector/copy_bars")) as copy:
-            # Lines of text at once: rows one by one cost several times as much.
-            lines = [
-                f"{asset_id}\t{day}\t{bar.open!r}\t{bar.high!r}\t{bar.low!r}\t{bar.close!r}"
-                f"\t{bar.adjusted_close!r}\t{bar.volume}\n"
-                for (asset_id, day), bar in rows.items()
-            ]
-            await copy.write("".join(lines))
-        changes.updated = {
-            row["asset_id"]: row["count"] for row in await self._run("update_bars", **span)
-        }
-        changes.inserted = {row["asset_id"]: row["count"] for row in await self._run("insert_bars")}
-        await self._run("release_bars")
-        return changes
-
     async def _quarantine(self, bad: Sequence[tuple[int, BadBar]]) -> None:
         if bad:
             rows = [
@@ -326,16 +289,16 @@ class _Batch:
 
     # Bulk fetches
 
-    async def _judge_bulk(self, result: Result) -> tuple[Result, dict[int, Bar | BadBar]]:
+    async def _judge_bulk(self, result: Result) -> tuple[Result, _Day]:
         """The bars of a bulk day that are waited for, checked; a failure where it is residue."""
         came, fetch = result.came, result.fetch
         if not isinstance(came, BulkBars):
-            return result, {}
+            return result, _Day()
         wanted = {
             row["code"]: row["id"]
             for row in await self._run("bulk_assets", exchange_id=fetch.exchange_id)
         }
-        rows = [(wanted[code], row) for code, row in came.rows.rows if code in wanted]
+        rows = [(code, row) for code, row in came.rows.rows if code in wanted]
         codes = {code for code, _ in came.rows.rows}
         before = {
             row["code"]
@@ -352,32 +315,34 @@ class _Batch:
                     f" {fetch.session} in bulk: the session does not look published",
                     "deferred",
                 )
-                return _with(result, failure), {}
+                return _with(result, failure), _Day()
         assert fetch.session is not None  # a constraint of plan_fetches
         last = max(fetch.session, result.ended_at.date())
-        return result, {
-            asset_id: check(row, fetch.session, fetch.session, last) for asset_id, row in rows
-        }
+        day = sort_out_day(rows, fetch.session, last)
+        return result, _Day(
+            {wanted[code]: day.bars.take(slice(at, at + 1)) for at, code in enumerate(day.codes)},
+            {wanted[code]: bad for code, bad in day.bad.items()},
+        )
 
     async def _close_bulk(
         self,
-        bulk: Sequence[tuple[Result, Mapping[int, Bar | BadBar]]],
-        bars: Mapping[int, Sequence[Bar]],
+        bulk: Sequence[tuple[Result, _Day]],
+        bars: Mapping[int, Bars],
         changes: Changes,
     ) -> None:
         details = []
-        for result, found in bulk:
+        for result, day in bulk:
             counts: dict[str, int] = {}
             if isinstance(result.came, Actions):
                 counts["inserted"] = await self._record_actions(result.fetch, result.came)
             elif isinstance(result.came, BulkBars):
-                counts["inserted"] = sum(isinstance(bar, Bar) for bar in found.values())
+                counts["inserted"] = len(day.bars)
             details.append(_detail(result, result.fetch.kind, calls=result.calls, **counts))
         await insert_details(self._cursor, self._me["execution_id"], details)
         stored = [
             {
                 "asset_id": asset_id,
-                "last_date": max(bar.date for bar in of_asset),
+                "last_date": of_asset.last_date,
                 "inserted": changes.inserted.get(asset_id, 0),
                 "updated": changes.updated.get(asset_id, 0),
             }
@@ -465,8 +430,8 @@ def _end_row(item: Served, ended: End) -> dict[str, Any]:
 def _prices_row(result: Result, came: Sorted, item: Served, ended: End) -> dict[str, Any]:
     return {
         "asset_id": item.asset_id,
-        "first_date": came.bars[0].date,
-        "last_date": came.bars[-1].date,
+        "first_date": came.bars.first_date,
+        "last_date": came.bars.last_date,
         "checked_from": result.fetch.date_from,
         "expected_to": item.expected_to,
         "inserted": ended.inserted,

@@ -188,9 +188,9 @@ def end(item: Served, came: Came, inserted: int, updated: int) -> End:
     if not isinstance(came, Sorted):
         raise TypeError(f"{type(came).__name__} serves no single asset")
     set_aside = f"{len(came.bad)} bars are in quarantined_bars" if came.bad else None
-    if not came.bars:
+    if not len(came.bars):
         return End("failed", ErrorCode.BAD_DATA, f"no bar kept the rules; {set_aside}")
-    brings_newer = item.last_date is None or came.bars[-1].date > item.last_date
+    brings_newer = item.last_date is None or came.bars.last_date > item.last_date
     if (
         item.operation == Operation.PRICES_INCREMENTAL
         and not (brings_newer or item.needs_reprocess)

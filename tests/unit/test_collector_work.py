@@ -3,11 +3,12 @@
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 
 from screener_collector import work
 from screener_collector.answers import Judged, Meaning
-from screener_collector.bars import BadBar, Bar, Sorted
+from screener_collector.bars import BadBar, Bars, Sorted
 from screener_collector.fundamentals import Fundamentals
 from screener_collector.settings import read_settings
 from screener_collector.spec import covers, is_believable, read_spec, years_before
@@ -25,9 +26,9 @@ def served(
 
 
 def history(*days: date, bad: int = 0) -> Sorted:
-    return Sorted(
-        tuple(Bar(day, 1, 1, 1, 1, 1, 1) for day in days), (BadBar(DAY, "rule", {}),) * bad
-    )
+    prices = [np.ones(len(days)) for _ in range(5)]
+    bars = Bars(np.array(days, "datetime64[D]"), *prices, np.ones(len(days), np.int64))
+    return Sorted(bars, (BadBar(DAY, "rule", {}),) * bad)
 
 
 ENDS: list[Any] = [
