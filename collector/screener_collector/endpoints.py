@@ -3,7 +3,7 @@
 The one place in the collector that knows what a request costs. No I/O.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -69,6 +69,20 @@ def eod(ticker: str, first: date, last: date) -> Endpoint:
     )
 
 
+def splits(ticker: str, first: date, last: date) -> Endpoint:
+    """The splits of a ticker with ex-dates from `first` to `last`, both included."""
+    return _endpoint(
+        "splits", ticker, 1, "rows", **{"from": first.isoformat(), "to": last.isoformat()}
+    )
+
+
+def dividends(ticker: str, first: date, last: date) -> Endpoint:
+    """The dividends of a ticker with ex-dates from `first` to `last`, both included."""
+    return _endpoint(
+        "div", ticker, 1, "rows", **{"from": first.isoformat(), "to": last.isoformat()}
+    )
+
+
 def fundamentals(ticker: str) -> Endpoint:
     """Everything that is known of a company or fund; a filter would cost the same."""
     return _endpoint("fundamentals", ticker, 10, "object")
@@ -82,6 +96,28 @@ def eod_bulk_last_day(exchange: str, session: date, kind: BulkType) -> Endpoint:
     return _endpoint(
         "eod-bulk-last-day", exchange, 100, "rows", date=session.isoformat(), type=kind
     )
+
+
+BULK_FUNDAMENTALS_PAGE = 500
+"""Assets of a page of fundamentals, at most."""
+
+
+def bulk_fundamentals(
+    exchange: str, *, symbols: Sequence[str] | None = None, offset: int = 0
+) -> Endpoint:
+    """Short fundamentals of some of an exchange's symbols, or of the page that begins at `offset`.
+
+    The answer is an object keyed "0", "1", …, one value an asset. Raises ValueError for more
+    symbols than a page holds.
+    """
+    if symbols is None:
+        calls, chosen = 100, {"offset": str(offset), "limit": str(BULK_FUNDAMENTALS_PAGE)}
+    elif len(symbols) > BULK_FUNDAMENTALS_PAGE:
+        raise ValueError(f"{len(symbols)} symbols: a page holds {BULK_FUNDAMENTALS_PAGE}")
+    else:
+        names = ",".join(f"{symbol}.{exchange}" for symbol in symbols)
+        calls, chosen = 100 + len(symbols), {"symbols": names}
+    return _endpoint("bulk-fundamentals", exchange, calls, "rows", version="1.2", **chosen)
 
 
 def final_calls(status: int | None, calls: int) -> int:

@@ -6,7 +6,8 @@ None and named. The sections are kept whole beside the columns, so that nothing 
 """
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -169,11 +170,53 @@ def read(payload: Mapping[str, Any], code: str) -> Fundamentals:
     Raises BadRow for what is no payload of this asset: no `General`, or another code in it, or a
     section that is no object.
     """
+    if parse.code(_general(payload).get("Code")) not in (None, code):
+        raise BadRow("General.Code: another asset's")
+    found, unreadable = _columns(payload)
+    for column, section_name in SECTIONS.items():
+        found[column] = payload.get(section_name)
+    return Fundamentals(_storable(found), tuple(unreadable))
+
+
+PARTIAL = "partial"
+"""Key of the columns of a page: only those that it tells, and statements to be merged."""
+
+
+def read_page(rows: Iterable[Any]) -> tuple[dict[str, Fundamentals], int]:
+    """The short fundamentals of a page by code, and how many entries are none.
+
+    They hold the columns that the page says something of, and the sections that it has, statements
+    in the form of the long ones: what it does not say is to be kept.
+    """
+    by_code: dict[str, Fundamentals] = {}
+    unreadable = 0
+    for payload in rows:
+        try:
+            if not isinstance(payload, dict):
+                raise BadRow("not an object")
+            code = parse.code(_general(payload).get("Code"))
+            if code is None or code in by_code:
+                raise BadRow("General.Code: missing or repeated")
+            columns, wrong = _columns(payload)
+            found = {column: value for column, value in columns.items() if value is not None}
+            for column, section_name in SECTIONS.items():
+                section = payload.get(section_name)
+                if not parse.is_nothing(section):
+                    found[column] = _LENGTHEN.get(section_name, _as_it_is)(section)
+            by_code[code] = Fundamentals(_storable(found | {PARTIAL: True}), tuple(wrong))
+        except BadRow:
+            unreadable += 1
+    return by_code, unreadable
+
+
+def _general(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     general = payload.get("General")
     if not isinstance(general, dict) or not general:
         raise BadRow("General: missing")
-    if parse.code(general.get("Code")) not in (None, code):
-        raise BadRow("General.Code: another asset's")
+    return general
+
+
+def _columns(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     found: dict[str, Any] = {}
     unreadable: list[str] = []
     for column, (section_name, field, reader) in COLUMNS.items():
@@ -186,10 +229,52 @@ def read(payload: Mapping[str, Any], code: str) -> Fundamentals:
         found[column] = None if parse.is_nothing(raw) else reader(raw)
         if found[column] is None and not parse.is_nothing(raw):
             unreadable.append(f"{section_name}.{field}")
-    for column, section_name in SECTIONS.items():
-        found[column] = payload.get(section_name)
+    return found, unreadable
+
+
+def _storable(found: dict[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(found, allow_nan=False)
     except ValueError:
         raise BadRow("a number is too large") from None
-    return Fundamentals(found, tuple(unreadable))
+    return found
+
+
+def _as_it_is(section: Any) -> Any:
+    return section
+
+
+_LAST = re.compile(r"(?:(quarterly|yearly)_last|Last)_[0-9]+")
+
+
+def _by_date(short: Any, default: str) -> Any:
+    """`quarterly_last_0` and the like, and `Last_0`, under the dates that they are of."""
+    if not isinstance(short, dict):
+        raise BadRow("statements: not an object")
+    found: dict[str, Any] = {}
+    for key, value in short.items():
+        match = _LAST.fullmatch(key)
+        if match is None:
+            found[key] = value
+            continue
+        of_day = parse.day(value.get("date")) if isinstance(value, dict) else None
+        if of_day is not None:
+            found.setdefault(match[1] or default, {})[of_day.isoformat()] = value
+    return found
+
+
+def _financials(section: Any) -> Any:
+    if not isinstance(section, dict):
+        raise BadRow("Financials: not an object")
+    return {name: _by_date(statement, "quarterly") for name, statement in section.items()}
+
+
+def _earnings(section: Any) -> Any:
+    return _by_date(section, "History")
+
+
+_LENGTHEN: Mapping[str, Callable[[Any], Any]] = {
+    "Financials": _financials,
+    "Earnings": _earnings,
+}
+"""Sections whose statements a page keys by their place instead of their date."""

@@ -5,8 +5,9 @@ and an empty list for an empty object; here each becomes what it means. Bars and
 modules of their own.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Generic, TypeVar
 
@@ -136,13 +137,18 @@ def listings(rows: Iterable[Any]) -> list[Listing]:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A split or dividend of a bulk day. A split has `split_new` shares for `split_old` before."""
+    """A split or dividend. A split has `split_new` shares for `split_old` before.
+
+    `dividend` is in `currency` (None: not said) and of today's shares, `unadjusted` of those of its
+    ex-date (None: not said).
+    """
 
     code: str
     ex_date: date
     split_new: float | None
     split_old: float | None
     dividend: float | None
+    unadjusted: float | None
     currency: str | None
     row: Mapping[str, Any]
 
@@ -154,13 +160,23 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class BulkRows(Generic[T]):
-    """A bulk day: what is of the session asked for, by the rest why not."""
+    """What is of the days asked for, by the rest why not."""
 
     rows: tuple[T, ...]
     refused: int
     """Rows of another date."""
     unreadable: int
     """Rows without a code, date or value."""
+    doubtful: tuple[str, ...] = ()
+    """Codes of the unreadable rows that have one: something is said of them, and not known what."""
+
+    @property
+    def received(self) -> int:
+        """Rows of the answer, but for those that say nothing new."""
+        return len(self.rows) + self.refused + self.unreadable
+
+
+ActionRows = BulkRows[Action]
 
 
 def split_ratio(value: Any) -> tuple[float, float] | None:
@@ -172,36 +188,51 @@ def split_ratio(value: Any) -> tuple[float, float] | None:
     return (new, old) if new is not None and old is not None and new > 0 and old > 0 else None
 
 
-def splits(rows: Iterable[Any], session: date) -> BulkRows[Action]:
-    """The splits of a bulk day; a row whose date is not `session` is refused."""
+def splits(rows: Iterable[Any], first: date, last: date, of_asset: str | None = None) -> ActionRows:
+    """The splits with ex-dates from `first` to `last`, `of_asset` (a code), or of a bulk day."""
 
-    def read(row: Mapping[str, Any], row_code: str) -> Action | None:
+    def read(row: Mapping[str, Any], row_code: str, ex_date: date) -> Action | None:
         ratio = split_ratio(row.get("split"))
-        return ratio and Action(row_code, session, ratio[0], ratio[1], None, None, row)
+        return ratio and Action(row_code, ex_date, *ratio, None, None, None, row)
 
-    return _bulk(rows, session, read)
+    return _actions(rows, first, last, of_asset, read, lambda known, other: None)
 
 
-def dividends(rows: Iterable[Any], session: date) -> BulkRows[Action]:
-    """The dividends of a bulk day; a row whose date is not `session` is refused."""
+def dividends(
+    rows: Iterable[Any], first: date, last: date, of_asset: str | None = None
+) -> ActionRows:
+    """The dividends with ex-dates from `first` to `last`, `of_asset` (a code), or of a bulk day.
 
-    def read(row: Mapping[str, Any], row_code: str) -> Action | None:
-        amount = number(row.get("dividend"))
-        if amount is None:
-            amount = number(row.get("unadjustedValue"))
-        if amount is None:
+    Those of one asset and day are one, the sum. A dividend of nothing is none.
+    """
+
+    def read(row: Mapping[str, Any], row_code: str, ex_date: date) -> Action | None:
+        unadjusted = number(row.get("unadjustedValue"))
+        amount = number(row.get("dividend" if of_asset is None else "value"))
+        amount = unadjusted if amount is None else amount
+        if amount is None or amount < 0 or (unadjusted or 0) < 0:
             return None
-        return Action(row_code, session, None, None, amount, text(row.get("currency")), row)
+        currency = text(row.get("currency"))
+        return Action(row_code, ex_date, None, None, amount, unadjusted or None, currency, row)
 
-    return _bulk(rows, session, read)
+    def add(known: Action, other: Action) -> Action | None:
+        if known.currency != other.currency or (known.unadjusted is None) != (
+            other.unadjusted is None
+        ):
+            return None
+        return replace(
+            known,
+            dividend=(known.dividend or 0) + (other.dividend or 0),
+            unadjusted=known.unadjusted and known.unadjusted + (other.unadjusted or 0),
+            row={"rows": [*known.row.get("rows", [known.row]), other.row]},
+        )
+
+    found = _actions(rows, first, last, of_asset, read, add)
+    return replace(found, rows=tuple(action for action in found.rows if action.dividend != 0))
 
 
 def bulk_bars(rows: Iterable[Any], session: date) -> BulkRows[tuple[str, Mapping[str, Any]]]:
     """Code and unchecked row of each bar of a bulk day; another date than `session` is refused."""
-    return _bulk(rows, session, lambda row, row_code: (row_code, row))
-
-
-def _bulk(rows: Iterable[Any], session: date, read: Any) -> BulkRows[Any]:
     kept: dict[str, Any] = {}
     refused = unreadable = 0
     for row in rows:
@@ -211,8 +242,46 @@ def _bulk(rows: Iterable[Any], session: date, read: Any) -> BulkRows[Any]:
             unreadable += 1
         elif row_day != session:
             refused += 1
-        elif (value := read(row, row_code)) is None:
-            unreadable += 1
         else:
-            kept[row_code] = value
+            kept[row_code] = (row_code, row)
     return BulkRows(tuple(kept.values()), refused, unreadable)
+
+
+def _actions(
+    rows: Iterable[Any],
+    first: date,
+    last: date,
+    of_asset: str | None,
+    read: Callable[[Mapping[str, Any], str, date], Action | None],
+    both: Callable[[Action, Action], Action | None],
+) -> ActionRows:
+    """`both`: what two different rows of an asset and day are together, None: not to be known."""
+    kept: dict[tuple[str, date], Action | None] = {}
+    doubtful: dict[str, None] = {}
+    seen: set[tuple[str, date, str]] = set()
+    refused = unreadable = 0
+    for row in rows:
+        row_code = of_asset or (code(row.get("code")) if isinstance(row, dict) else None)
+        ex_date = day(row.get("date")) if row_code is not None and isinstance(row, dict) else None
+        if row_code is None or ex_date is None:
+            unreadable += 1
+            if row_code is not None:
+                doubtful[row_code] = None
+            continue
+        if not first <= ex_date <= last:
+            refused += 1
+            continue
+        key, said = (row_code, ex_date), json.dumps(row, sort_keys=True, default=str)
+        if (*key, said) in seen:
+            continue
+        seen.add((*key, said))
+        action = read(row, row_code, ex_date)
+        if action is not None and key in kept:
+            known = kept[key]
+            action = known and both(known, action)
+        if action is None:
+            unreadable += 1
+            doubtful[row_code] = None
+        kept[key] = action
+    found = tuple(action for action in kept.values() if action is not None)
+    return BulkRows(found, refused, unreadable, tuple(doubtful))

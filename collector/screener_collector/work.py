@@ -1,6 +1,6 @@
 """Core: fetches, what came of them, and how the items that they serve end. No I/O, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -10,10 +10,10 @@ from screener_collector.answers import FAILURES, Judged, Meaning
 from screener_collector.bars import Sorted, sort_out
 from screener_collector.endpoints import Endpoint
 from screener_collector.fundamentals import Fundamentals
-from screener_collector.parse import Action, BadRow, BulkRows
+from screener_collector.parse import Action, ActionRows, BadRow, BulkRows
 from screener_sql.model import TRANSIENT, ErrorCode, Operation
 
-BULK_ENDPOINT = "eod-bulk-last-day"
+BULK_ENDPOINT, PAGE_ENDPOINT = "eod-bulk-last-day", "bulk-fundamentals"
 PROBE, DROPPED = "vendor_probe", "dropped_requests"
 """Operations of detail rows: looks whether the vendor is back; what was asked for in vain."""
 
@@ -33,11 +33,25 @@ class Fetch:
     date_from: date | None
     date_to: date | None
     calls: int
+    purpose: str = "due"
+    """`due`, `reference`, `correction` or `refresh`, as in `plan_fetches`."""
+    symbols: tuple[str, ...] | None = None
+    page_offset: int | None = None
 
     @property
     def is_bulk(self) -> bool:
-        """Whether it serves a whole exchange."""
+        """Whether it serves many assets of an exchange."""
         return self.asset_id is None
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a page of fundamentals, not a bulk day."""
+        return self.kind == "bulk_fundamentals"
+
+    @property
+    def is_due_day(self) -> bool:
+        """Whether it is a bulk day that items wait for."""
+        return self.session is not None and self.purpose == "due"
 
     @property
     def subject(self) -> str:
@@ -50,14 +64,26 @@ class Fetch:
         ticker = f"{self.code}.{self.exchange}"
         if self.kind == "fundamentals":
             return endpoints.fundamentals(ticker)
-        if self.kind == "prices" and self.date_from and self.date_to:
-            return endpoints.eod(ticker, self.date_from, self.date_to)
+        if self.date_from and self.date_to:
+            for kind, of_asset in _SPANS.items():
+                if self.kind == kind:
+                    return of_asset(ticker, self.date_from, self.date_to)
+        if self.is_page:
+            return endpoints.bulk_fundamentals(
+                self.exchange, symbols=self.symbols, offset=self.page_offset or 0
+            )
         if self.session is not None:
             for kind, bulk in _BULK_TYPES.items():
                 if self.kind == kind:
                     return endpoints.eod_bulk_last_day(self.exchange, self.session, bulk)
         raise ValueError(f"fetch {self.id}: {self.kind} without what it needs")
 
+
+_SPANS: dict[str, Callable[[str, date, date], Endpoint]] = {
+    "prices": endpoints.eod,
+    "splits": endpoints.splits,
+    "dividends": endpoints.dividends,
+}
 
 _BULK_TYPES: dict[str, endpoints.BulkType] = {
     "bulk_dividends": "dividends",
@@ -84,12 +110,21 @@ class BulkBars:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """The splits or the dividends of a bulk day."""
+    """The splits or the dividends of a bulk day, or of an asset."""
 
     rows: BulkRows[Action]
 
 
-Came = Sorted | Fundamentals | BulkBars | Actions | Failure
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Short fundamentals of many assets, by code."""
+
+    by_code: Mapping[str, Fundamentals]
+    unreadable: int
+    """Entries that are no fundamentals, or of nobody."""
+
+
+Came = Sorted | Fundamentals | BulkBars | Actions | Page | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +152,15 @@ def read(fetch: Fetch, judged: Judged, today: date) -> Came:
 def _read_rows(fetch: Fetch, rows: Any, today: date) -> Came:
     if fetch.kind == "fundamentals":
         return fundamentals.read(rows, fetch.code or "")
-    if fetch.kind == "prices":
-        if not rows:
-            return Failure(ErrorCode.EMPTY_HISTORY, "the vendor knows it but has no bar of it")
+    if fetch.is_page:
+        return Page(*fundamentals.read_page(rows))
+    if fetch.asset_id is not None:
         assert fetch.date_from is not None and fetch.date_to is not None  # endpoint saw to it
-        return sort_out(rows, fetch.date_from, fetch.date_to, today)
+        if fetch.kind == "prices":
+            if not rows:
+                return Failure(ErrorCode.EMPTY_HISTORY, "the vendor knows it but has no bar of it")
+            return sort_out(rows, fetch.date_from, fetch.date_to, today)
+        return Actions(_READERS[fetch.kind](rows, fetch.date_from, fetch.date_to, fetch.code))
     assert fetch.session is not None  # a constraint of plan_fetches
     if fetch.kind == "bulk_prices":
         bars = parse.bulk_bars(rows, fetch.session)
@@ -133,11 +172,19 @@ def _read_rows(fetch: Fetch, rows: Any, today: date) -> Came:
                 "deferred",
             )
         return BulkBars(bars)
-    reader = parse.splits if fetch.kind == "bulk_splits" else parse.dividends
-    actions = reader(rows, fetch.session)
-    if actions.unreadable:
+    actions = _READERS[fetch.kind](rows, fetch.session, fetch.session, None)
+    # A row that cannot be read costs its own asset; an answer that is mostly such rows is none.
+    if actions.unreadable > len(actions.rows) + actions.refused:
         raise BadRow(f"{actions.unreadable} rows cannot be read")
     return Actions(actions)
+
+
+_READERS: dict[str, Callable[[Any, date, date, str | None], ActionRows]] = {
+    "splits": parse.splits,
+    "dividends": parse.dividends,
+    "bulk_splits": parse.splits,
+    "bulk_dividends": parse.dividends,
+}
 
 
 RESIDUE_ASSETS, RESIDUE_SHARE = 50, 0.1

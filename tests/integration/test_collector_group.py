@@ -189,8 +189,8 @@ def test_a_killed_worker_is_replaced_and_stored_work_is_not_fetched_again(
     kill(first)
     world.simulator.admin("outage", {})
     stored = world.rows(
-        "SELECT ticker, kind FROM plan_fetches JOIN assets ON assets.id = asset_id"
-        " WHERE state = 'done'"
+        "SELECT ticker, request.kind FROM plan_fetches AS request"
+        " JOIN assets ON assets.id = asset_id WHERE state = 'done'"
     )
     lost = world.value("SELECT count(*) FROM plan_fetches WHERE state = 'claimed'")
     assert len(stored) < 2 * CODES and lost > 0

@@ -111,7 +111,7 @@ def test_split_ratios(value: Any, ratio: tuple[float, float] | None) -> None:
 
 def test_splits_of_a_bulk_day() -> None:
     row = {"code": "AQMS", "exchange": "US", "date": "2024-11-05", "split": "1.000000/20.000000"}
-    found = parse.splits([row, row | {"code": "B", "date": "2024-11-04"}], DAY)
+    found = parse.splits([row, row | {"code": "B", "date": "2024-11-04"}], DAY, DAY)
     assert [(a.code, a.kind, a.split_new, a.split_old) for a in found.rows] == [
         ("AQMS", "split", 1.0, 20.0)
     ]
@@ -129,7 +129,7 @@ def test_dividends_of_a_bulk_day_with_empty_texts() -> None:
         "recordDate": "",
         "unadjustedValue": 0.07,
     }
-    found = parse.dividends([row, {"code": "X", "date": "2024-11-05"}, "row"], DAY)
+    found = parse.dividends([row, {"code": "X", "date": "2024-11-05"}, "row"], DAY, DAY)
     assert [(a.code, a.kind, a.dividend, a.currency) for a in found.rows] == [
         ("18RA", "dividend", 0.07, "USD")
     ]
@@ -157,7 +157,7 @@ def test_real_bulk_actions(name: str, kind: str, actions: int) -> None:
     lines = [line for line in file.read_text().splitlines() if "," in line]
     rows = [{key.lower(): value for key, value in row.items()} for row in csv.DictReader(lines)]
     reader = parse.dividends if kind == "dividend" else parse.splits
-    found = reader(rows, date(2019, 10, 1))
+    found = reader(rows, date(2019, 10, 1), date(2019, 10, 1))
     assert len(found.rows) + found.unreadable == len(rows)
     assert {action.kind for action in found.rows} == {kind}
     assert found.unreadable == 0
