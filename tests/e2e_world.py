@@ -199,9 +199,9 @@ class World:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def outage(self, *faults: Mapping[str, Any]) -> None:
+    def faults(self, *faults: Mapping[str, Any]) -> None:
         """Scripts faults; none: the vendor is well again."""
-        self.admin("outage", list(faults))
+        self.admin("faults", list(faults))
 
     def counted(self) -> int:
         """Today's calls as the vendor counted them."""
@@ -434,7 +434,7 @@ class World:
 
     def clean(self) -> None:
         """Ends and removes what is active, and makes rows and vendor as a test expects them."""
-        self.admin("outage", {})
+        self.admin("faults", {})
         active = [
             (kind, run["metadata"]["name"])
             for kind in (COLLECTION_RUN, INDICATOR_RUN)

@@ -377,11 +377,11 @@ def test_a_run_waits_for_a_vendor_that_is_away(
     world.know("BR")
     symbols = world.codes("BR", 3)
     if when == "preflight":
-        world.outage({"status": "refuse"})
+        world.faults({"status": "refuse"})
     uid = world.create(name, [group("g", "BR", symbols)])
     if when == "group":
         world.until_slice(uid, "preflight")
-        world.outage({"status": 503})
+        world.faults({"status": 503})
     run = world.until_reason(name, "VendorUnreachable")
     assert run["status"]["phase"] == phase
     assert condition(run, "Reconciling") == ("True", "VendorUnreachable")
@@ -392,7 +392,7 @@ def test_a_run_waits_for_a_vendor_that_is_away(
     if when == "group":
         [view] = run["status"]["groups"]
         assert (view["state"], view["reason"]) == ("Running", "VendorUnreachable")
-    world.outage()
+    world.faults()
     run = world.finish(name)
     assert run["status"]["phase"] == "Succeeded"
     assert run["status"]["counts"]["succeeded"] == 3

@@ -187,7 +187,7 @@ def test_an_operator_that_is_killed_comes_back_and_the_run_goes_on(world: World)
 
 def slow(world: World, exchange: str, symbols: list[str], latency_s: float) -> None:
     """The vendor takes its time over these symbols."""
-    world.outage(
+    world.faults(
         *(
             {"endpoint": "eod", "symbol": f"{symbol}.{exchange}", "latency_s": latency_s}
             for symbol in symbols
@@ -230,7 +230,7 @@ def test_a_killed_collector_and_a_killed_analyzer_are_replaced(world: World) -> 
         world.create("analyzer-killed", [group("g", "SW", computed)], indicators=True)
         collected, done, open_ = midway(world, "collector-killed", "MC")
         world.kill("screener-collect", EXECUTION_ID=collected, SLICE="g")
-        world.outage()
+        world.faults()
         run = world.until_run("analyzer-killed", "has ended", has_ended)
         child = world.run(run["status"]["indicatorRun"], INDICATOR_RUN)
         analyzed = child["metadata"]["uid"]

@@ -186,7 +186,7 @@ def test_a_bar_that_comes_late_is_stored_by_a_later_run(world: World, day: Day) 
         world.plan_bulk("SW", others, day.session)
         only_prices(world)
         world.simulator.admin(
-            "outage", [{"endpoint": "eod-bulk-last-day", "body": json.dumps(body)}]
+            "faults", [{"endpoint": "eod-bulk-last-day", "body": json.dumps(body)}]
         )
         assert world.group().code == 0
         state = states(world)[others[0]]
@@ -227,7 +227,7 @@ def test_a_bulk_row_of_another_day_is_refused(world: World, day: Day) -> None:
     world.plan_bulk("SW", others, day.session)
     only_prices(world)
     body = bulk_body(day, date=day.before.isoformat(), close=1, open=1, low=1)
-    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": body}])
+    world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": body}])
 
     assert world.group().code == 0
 
@@ -254,7 +254,7 @@ def test_a_bulk_day_without_a_bar_of_the_session_is_no_success(
     only_prices(world)
     if body == "echo":
         body = bulk_body(day).replace(day.session.isoformat(), day.before.isoformat())
-    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": body}])
+    world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": body}])
 
     assert world.group().code == 0
 
@@ -270,7 +270,7 @@ def test_a_bad_bar_of_a_bulk_day_is_set_aside_and_its_asset_failed(world: World,
     world.plan_bulk("SW", others, day.session)
     only_prices(world)
     world.simulator.admin(
-        "outage", [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day, high=100)}]
+        "faults", [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day, high=100)}]
     )
 
     assert world.group().code == 0
@@ -287,7 +287,7 @@ def test_a_bad_bar_among_several_bulk_days_is_told(world: World, day: Day) -> No
     only_prices(world)
     world.rows("DELETE FROM stock_prices WHERE date = %s RETURNING asset_id", day.session)
     world.simulator.admin(
-        "outage",
+        "faults",
         [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day, high=100)}],
     )
 
@@ -319,7 +319,7 @@ def test_a_bulk_day_that_is_hardly_there_is_not_published_yet(world: World, day:
     world.add(*(Asset(code, "SW", checked_to=day.before) for code in many))
     world.plan_bulk("SW", [f"{code}.SW" for code in (*many, *day.others)], day.session)
     only_prices(world)
-    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day)}])
+    world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day)}])
 
     assert world.group().code == 0
 
@@ -342,7 +342,7 @@ def test_a_bulk_day_that_is_hardly_there_shows_by_assets_that_nobody_asked_for(
     others = [f"{code}.SW" for code in day.others]
     world.plan_bulk("SW", others, day.session)
     only_prices(world)
-    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day)}])
+    world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": bulk_body(day)}])
 
     assert world.group().code == 0
 
@@ -353,7 +353,7 @@ def test_a_day_without_bars_before_one_with_bars_was_no_session(world: World, da
     others = [f"{code}.SW" for code in day.others]
     world.plan_bulk("SW", others, day.session - timedelta(days=400), day.session)
     only_prices(world)
-    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": "[]", "count": 1}])
+    world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": "[]", "count": 1}])
     # One after the other: the first request is that of the older session.
     world.rows(
         "UPDATE plan_fetches SET group_name = 'later' WHERE session = %s RETURNING 1", day.session
@@ -385,7 +385,7 @@ def test_without_the_actions_of_all_sessions_no_bar_of_any_is_stored(
     world.rows(
         f"DELETE FROM plan_fetches WHERE kind = 'bulk_{kept}' RETURNING id"  # noqa: S608
     )
-    world.simulator.admin("outage", [{"endpoint": "eod-bulk-last-day", "body": "oops", "count": 2}])
+    world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": "oops", "count": 2}])
 
     assert world.group().code == 0
 

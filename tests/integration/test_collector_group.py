@@ -151,7 +151,7 @@ def test_a_bar_that_is_not_there_yet_is_asked_for_again_another_day(
     add_sessions(world.owner, "SW", date(2023, 9, 1), LAST)
     body = [bar("2023-09-14"), bar("2023-09-15")]
     state = "SELECT prices_checked_to, prices_next_attempt_at FROM asset_processing_state"
-    world.simulator.admin("outage", [eod(codes[0], body=json.dumps(body))])
+    world.simulator.admin("faults", [eod(codes[0], body=json.dumps(body))])
     assert world.group().code == 0
 
     assert set(world.items().values()) == {("succeeded", None)}
@@ -160,7 +160,7 @@ def test_a_bar_that_is_not_there_yet_is_asked_for_again_another_day(
     assert known == {"prices_checked_to": date(2023, 9, 18), "prices_next_attempt_at": tomorrow}
 
     body.append(bar(LAST.isoformat()))
-    world.simulator.admin("outage", [eod(codes[0], body=json.dumps(body))])
+    world.simulator.admin("faults", [eod(codes[0], body=json.dumps(body))])
     world.open(execution_id="run-2")
     world.plan(f"{codes[0]}.SW", operation="prices_incremental")
     assert world.group().code == 0
@@ -182,12 +182,12 @@ def test_a_killed_worker_is_replaced_and_stored_work_is_not_fetched_again(
     world: World, codes: list[str]
 ) -> None:
     plan_all(world, codes, fundamentals=True)
-    world.simulator.admin("outage", [{"endpoint": "eod", "latency_s": 0.25}])
+    world.simulator.admin("faults", [{"endpoint": "eod", "latency_s": 0.25}])
     first = world.start("group", "swiss")
     done = "SELECT count(*) FROM plan_fetches WHERE state = 'done'"
     world.until(lambda: world.value(done) >= 10, "ten fetches done")
     kill(first)
-    world.simulator.admin("outage", {})
+    world.simulator.admin("faults", {})
     stored = world.rows(
         "SELECT ticker, request.kind FROM plan_fetches AS request"
         " JOIN assets ON assets.id = asset_id WHERE state = 'done'"
@@ -214,7 +214,7 @@ def _log(world: World) -> list[dict[str, str]]:
 
 def test_two_workers_at_once_share_the_work(world: World, codes: list[str]) -> None:
     plan_all(world, codes, fundamentals=True)
-    world.simulator.admin("outage", [{"latency_s": 0.15}])
+    world.simulator.admin("faults", [{"latency_s": 0.15}])
 
     both = [world.start("group", "swiss") for _ in range(2)]
     assert [world.wait(process).code for process in both] == [0, 0]
@@ -230,7 +230,7 @@ def test_told_to_end_it_keeps_what_it_has_and_gives_back_the_rest(
     world: World, codes: list[str]
 ) -> None:
     plan_all(world, codes, fundamentals=True)
-    world.simulator.admin("outage", [{"latency_s": 0.3}])
+    world.simulator.admin("faults", [{"latency_s": 0.3}])
     process = world.start("group", "swiss")
     done = "SELECT count(*) FROM plan_fetches WHERE state = 'done'"
     world.until(lambda: world.value(done) >= 5, "five fetches done")
@@ -245,7 +245,7 @@ def test_told_to_end_it_keeps_what_it_has_and_gives_back_the_rest(
     assert set(states) == {"done", "planned"}
     assert world.value("SELECT count(*) FROM workers WHERE ended_at IS NULL") == 0
     world.assert_ledgers_agree()
-    world.simulator.admin("outage", {})
+    world.simulator.admin("faults", {})
     assert world.group().code == 0
     assert world.simulator.calls() == CODES * 11
     world.assert_ledgers_agree()
@@ -253,7 +253,7 @@ def test_told_to_end_it_keeps_what_it_has_and_gives_back_the_rest(
 
 def test_what_another_worker_took_over_is_accounted_for(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:3])
-    world.simulator.admin("outage", [{"endpoint": "eod", "latency_s": 1.0, "count": 3}])
+    world.simulator.admin("faults", [{"endpoint": "eod", "latency_s": 1.0, "count": 3}])
     dead = world.value(
         "INSERT INTO workers (execution_id, slice, pod) VALUES ('run-1', 'swiss', 'x') RETURNING id"
     )
@@ -309,7 +309,7 @@ def test_a_bad_answer_fails_its_item_and_no_other(
     failures: int,
 ) -> None:
     plan_all(world, codes[:3])
-    world.simulator.admin("outage", [eod(codes[0], **fault)])
+    world.simulator.admin("faults", [eod(codes[0], **fault)])
 
     ended = world.group()
 
@@ -354,7 +354,7 @@ def test_failures_of_prices_and_fundamentals_are_counted_and_forgotten_apart(
     ticker = f"{codes[0]}.SW"
     state = "SELECT * FROM asset_processing_state"
     plan_all(world, codes[:1])
-    world.simulator.admin("outage", [eod(codes[0], body="[]")])
+    world.simulator.admin("faults", [eod(codes[0], body="[]")])
     for number in (1, 2):
         assert world.group().code == 0
         world.open(execution_id=f"again-{number}")
@@ -365,7 +365,7 @@ def test_failures_of_prices_and_fundamentals_are_counted_and_forgotten_apart(
     world.rows("DELETE FROM plan_fetches WHERE execution_id = 'again-2' RETURNING id")
     world.plan(ticker, "fundamentals")
     world.simulator.admin(
-        "outage", [{"endpoint": "fundamentals", "body": '{"General": {"Code": "ELSE"}}'}]
+        "faults", [{"endpoint": "fundamentals", "body": '{"General": {"Code": "ELSE"}}'}]
     )
     assert world.group().code == 0
 
@@ -377,7 +377,7 @@ def test_failures_of_prices_and_fundamentals_are_counted_and_forgotten_apart(
     assert failed["fundamentals_next_attempt_at"] == today + timedelta(days=1)
     assert failed["prices_next_attempt_at"] == today + timedelta(days=2)
 
-    world.simulator.admin("outage", {})
+    world.simulator.admin("faults", {})
     world.open(execution_id="prices-again")
     world.plan(ticker)
     assert world.group().code == 0
@@ -395,7 +395,7 @@ def test_failures_of_prices_and_fundamentals_are_counted_and_forgotten_apart(
 
 def test_a_server_error_that_passes_is_tried_again(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:2])
-    world.simulator.admin("outage", [eod(codes[0], status=503, count=2)])
+    world.simulator.admin("faults", [eod(codes[0], status=503, count=2)])
 
     assert world.group().code == 0
 
@@ -405,7 +405,7 @@ def test_a_server_error_that_passes_is_tried_again(world: World, codes: list[str
 
 def test_a_cut_answer_costs_what_it_may_have_cost(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:2])
-    world.simulator.admin("outage", [eod(codes[0], status="cut", count=1)])
+    world.simulator.admin("faults", [eod(codes[0], status="cut", count=1)])
 
     assert world.group().code == 0
 
@@ -426,7 +426,7 @@ def test_bars_that_break_a_rule_are_set_aside_and_the_others_stored(
         bar("2023-09-14", volume=1.5),
         bar("2023-09-13", adjusted_close=None),
     ]
-    world.simulator.admin("outage", [eod(codes[0], body=json.dumps(rows))])
+    world.simulator.admin("faults", [eod(codes[0], body=json.dumps(rows))])
 
     assert world.group().code == 0
 
@@ -446,7 +446,7 @@ def test_bars_that_break_a_rule_are_set_aside_and_the_others_stored(
     assert "5 bars are in quarantined_bars" in world.value("SELECT message FROM plan_items")
 
     # A later good answer releases them.
-    world.simulator.admin("outage", {})
+    world.simulator.admin("faults", {})
     world.open(execution_id="run-2")
     world.plan(f"{codes[0]}.SW", operation="prices_incremental")
     assert world.group().code == 0
@@ -457,7 +457,7 @@ def test_bars_that_break_a_rule_are_set_aside_and_the_others_stored(
 def test_a_history_of_bad_bars_alone_is_a_failure(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:1])
     body = json.dumps([bar("2023-09-18", open=0), bar("2023-09-19", close="x")])
-    world.simulator.admin("outage", [eod(codes[0], body=body)])
+    world.simulator.admin("faults", [eod(codes[0], body=body)])
 
     assert world.group().code == 0
 
@@ -470,7 +470,7 @@ def test_fundamentals_of_another_asset_are_refused(world: World, codes: list[str
     world.open()
     world.add(Asset(codes[0], "SW"))
     world.plan(f"{codes[0]}.SW", "fundamentals")
-    world.simulator.admin("outage", [{"body": '{"General": {"Code": "ELSE"}}', "count": 1}])
+    world.simulator.admin("faults", [{"body": '{"General": {"Code": "ELSE"}}', "count": 1}])
 
     assert world.group().code == 0
 
@@ -515,7 +515,7 @@ def test_our_own_daily_limit_is_never_exceeded(world: World, codes: list[str], l
 
 def test_two_workers_together_keep_the_daily_limit(world: World, codes: list[str]) -> None:
     plan_all(world, codes, fundamentals=True)
-    world.simulator.admin("outage", [{"latency_s": 0.05}])
+    world.simulator.admin("faults", [{"latency_s": 0.05}])
 
     both = [world.start("group", "swiss", EODHD_DAILY_LIMIT="90") for _ in range(2)]
     assert [world.wait(process).code for process in both] == [0, 0]
@@ -626,12 +626,12 @@ def test_a_vendor_that_is_away_is_waited_for_and_nothing_fails(
     world: World, codes: list[str]
 ) -> None:
     plan_all(world, codes[:5])
-    world.simulator.admin("outage", [{"status": 503}])
+    world.simulator.admin("faults", [{"status": 503}])
     process = world.start("group", "swiss")
     waiting = "SELECT waiting_reason FROM slices WHERE kind = 'group'"
     world.until(lambda: world.value(waiting) == "VendorUnreachable", "waiting for the vendor")
     assert world.value("SELECT waiting_since FROM slices WHERE kind = 'group'") is not None
-    world.simulator.admin("outage", {})
+    world.simulator.admin("faults", {})
 
     assert world.wait(process).code == 0
 
@@ -665,7 +665,7 @@ def test_an_unknown_slice_is_a_bad_setting(world: World) -> None:
 
 def test_a_lost_lock_stops_the_worker(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:20])
-    world.simulator.admin("outage", [{"latency_s": 5.0}])
+    world.simulator.admin("faults", [{"latency_s": 5.0}])
     process = world.start("group", "swiss")
     world.until(
         lambda: world.value("SELECT count(*) FROM plan_fetches WHERE state = 'claimed'"), "claims"
@@ -678,7 +678,7 @@ def test_a_lost_lock_stops_the_worker(world: World, codes: list[str]) -> None:
 
     assert world.wait(process).code == 21
 
-    world.simulator.admin("outage", {})
+    world.simulator.admin("faults", {})
     assert world.group().code == 0
     assert set(world.items().values()) == {("succeeded", None)}
 

@@ -133,7 +133,7 @@ def test_a_list_that_the_plan_lacks_is_made_up_for_by_known_assets(world: World)
 
 def test_a_list_that_fails_leaves_out_its_exchange_and_no_other(world: World) -> None:
     world.simulator.admin(
-        "outage", [{"endpoint": "exchange-symbol-list", "symbol": "F", "status": 500}]
+        "faults", [{"endpoint": "exchange-symbol-list", "symbol": "F", "status": 500}]
     )
     world.open(spec("F", "SW"))
 
@@ -187,7 +187,7 @@ def test_an_exchange_that_is_new_here_comes_with_its_calendar(world: World) -> N
         body = json.dumps(
             [{"Code": "BUD", "Name": "Budapest", "OperatingMIC": "XBUD", "Currency": "HUF"}]
         )
-        world.simulator.admin("outage", [{"endpoint": "exchanges-list", "body": body}])
+        world.simulator.admin("faults", [{"endpoint": "exchanges-list", "body": body}])
         new = [{"Code": "BUD", "OperatingMIC": "XBUD"}]
     code = new[0]["Code"]
     world.open(spec(code, symbols=["SOME"]))
@@ -210,7 +210,7 @@ def test_a_truncated_list_is_not_believed(world: World) -> None:
         "UPDATE financial_screener.exchanges SET listed_at = now() - interval '2 days'"
     )
     body = json.dumps([{"Code": "ABC", "Type": "Common Stock", "Name": "Abc"}])
-    world.simulator.admin("outage", [{"endpoint": "exchange-symbol-list", "body": body}])
+    world.simulator.admin("faults", [{"endpoint": "exchange-symbol-list", "body": body}])
     world.open(spec("SW"), execution_id="run-2")
 
     assert world.preflight().code == 0
@@ -334,7 +334,7 @@ def test_what_a_live_worker_may_still_spend_stays_reserved(world: World) -> None
 
 
 def test_looks_whether_the_vendor_is_back_have_their_details_too(world: World) -> None:
-    world.simulator.admin("outage", [{"endpoint": "user", "status": "cut", "count": 5}])
+    world.simulator.admin("faults", [{"endpoint": "user", "status": "cut", "count": 5}])
     world.open(spec("SW"))
 
     assert world.preflight().code == 0
@@ -344,7 +344,7 @@ def test_looks_whether_the_vendor_is_back_have_their_details_too(world: World) -
 
 
 def test_told_to_end_a_preflight_accounts_for_what_was_under_way(world: World) -> None:
-    world.simulator.admin("outage", [{"endpoint": "exchange-symbol-list", "latency_s": 30.0}])
+    world.simulator.admin("faults", [{"endpoint": "exchange-symbol-list", "latency_s": 30.0}])
     world.open(spec("SW"))
     process = world.start("preflight")
     world.until(

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -445,14 +446,14 @@ def test_fundamentals_filters_change_the_shape(simulator: Simulator) -> None:
 # -- faults and the rest of admin ------------------------------------------------------------
 
 
-def test_an_outage_answers_for_matching_requests_until_used_up(simulator: Simulator) -> None:
-    simulator.admin("outage", {"status": 502, "symbol": "AAPL.US", "count": 2})
+def test_a_fault_answers_for_matching_requests_until_used_up(simulator: Simulator) -> None:
+    simulator.admin("faults", {"status": 502, "symbol": "AAPL.US", "count": 2})
     codes = [simulator.get("eod/AAPL.US").status_code for _ in range(3)]
     assert codes == [502, 502, 200]
     assert simulator.calls() == 1
-    simulator.admin("outage", {"status": 500, "endpoint": "div"})
+    simulator.admin("faults", {"status": 500, "endpoint": "div"})
     assert simulator.get("div/AAPL.US").text.startswith("Error occurred.")
-    simulator.admin("outage", {})
+    simulator.admin("faults", {})
     assert simulator.get("div/AAPL.US").status_code == 200
 
 
@@ -460,7 +461,7 @@ def test_an_outage_answers_for_matching_requests_until_used_up(simulator: Simula
 def test_a_connection_is_cut_before_or_after_counting(
     simulator: Simulator, status: str, calls: int
 ) -> None:
-    simulator.admin("outage", {"status": status, "endpoint": "eod", "count": 1})
+    simulator.admin("faults", {"status": status, "endpoint": "eod", "count": 1})
     with pytest.raises(httpx.TransportError):
         simulator.get("eod/AAPL.US")
     assert simulator.calls() == calls
@@ -469,14 +470,153 @@ def test_a_connection_is_cut_before_or_after_counting(
 
 def test_a_wrong_body_comes_with_the_usual_cost(simulator: Simulator) -> None:
     body = '{"Error":"Ticker Not Found."}'
-    simulator.admin("outage", {"endpoint": "fundamentals", "status": 200, "body": body})
+    simulator.admin("faults", {"endpoint": "fundamentals", "status": 200, "body": body})
     answer = simulator.get("fundamentals/AAPL.US")
     assert (answer.status_code, answer.text) == (200, body)
     assert simulator.calls() == 10
 
 
+def test_a_late_request_is_counted_when_it_arrives(simulator: Simulator) -> None:
+    simulator.admin("faults", {"endpoint": "eod", "transit_s": 0.4})
+    with (
+        httpx.Client(timeout=0.1, trust_env=False) as hasty,
+        pytest.raises(httpx.ReadTimeout),
+    ):
+        hasty.get(f"{simulator.url}/eod/AAPL.US", params={"api_token": TOKEN})
+    assert (simulator.calls(), simulator.admin("log")) == (0, [])
+    time.sleep(0.6)
+    assert simulator.calls() == 1
+
+
+def test_a_body_is_cut_after_its_share_and_counted(simulator: Simulator) -> None:
+    simulator.admin("faults", {"endpoint": "eod", "cut_after": 0.5, "count": 1})
+    with pytest.raises(httpx.RemoteProtocolError):
+        simulator.get("eod/AAPL.US")
+    assert simulator.calls() == 1
+    assert simulator.get("eod/AAPL.US").status_code == 200
+
+
+def test_a_slow_body_comes_whole_in_its_time(simulator: Simulator) -> None:
+    good = simulator.get("eod/AAPL.US").content
+    simulator.admin("faults", {"endpoint": "eod", "slow_s": 0.4})
+    began = time.monotonic()
+    assert simulator.get("eod/AAPL.US").content == good
+    assert 0.3 < time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, "Unauthenticated"),
+        (402, DAY_SPENT),
+        (403, FORBIDDEN),
+        (404, "Ticker Not Found."),
+        (429, '{"error":"API rate limit exceeded"}'),
+        (504, "Error occurred. Please contact support@eodhistoricaldata.com"),
+    ],
+)
+def test_a_scripted_status_has_the_vendors_words_and_cost(
+    simulator: Simulator, status: int, body: str
+) -> None:
+    simulator.admin("faults", {"status": status, "headers": {"Retry-After": "3"}})
+    answer = simulator.get("fundamentals/AAPL.US")
+    assert (answer.status_code, answer.text) == (status, body)
+    assert answer.headers["retry-after"] == "3"
+    assert simulator.calls() == (status == 404)
+
+
+def test_a_named_wrong_body_is_the_good_one_spoilt(simulator: Simulator) -> None:
+    good = simulator.get("eod/AAPL.US").json()
+    simulator.admin("faults", {"endpoint": "eod", "wrong": "partial"})
+    assert simulator.get("eod/AAPL.US").json() == good[: len(good) // 3]
+    simulator.admin("faults", {"endpoint": "eod", "wrong": "nan"})
+    assert "NaN" in simulator.get("eod/AAPL.US").text
+    simulator.admin("faults", {"endpoint": "eod", "wrong": "html"})
+    page = simulator.get("eod/AAPL.US")
+    assert page.headers["content-type"].startswith("text/html")
+    unknown = simulator.get("eod/NOPE1.US")
+    assert unknown.text == "Ticker Not Found."
+
+
+def test_a_script_tells_what_is_left_of_it(simulator: Simulator) -> None:
+    event = {"kind": "withdrawn", "endpoint": "div"}
+    document = {"seed": 3, "faults": [{"status": 502, "count": 2}, event]}
+    simulator.admin("faults", document)
+    simulator.get("eod/AAPL.US")
+    left = {"seed": 3, "faults": [{"status": 502, "count": 1}, event]}
+    assert simulator.admin("faults") == left
+
+
+# -- the account's events ------------------------------------------------------------
+
+
+def test_other_clients_of_the_key_use_it_up(simulator: Simulator) -> None:
+    simulator.clock(accounting="2026-11-24T10:00:00Z")
+    simulator.admin("account", {"dailyLimit": 1000})
+    simulator.admin(
+        "faults",
+        [
+            {"kind": "other_clients", "from": "2026-11-24T09:00:00Z", "calls": 300},
+            {"kind": "other_clients", "from": "2026-11-24T10:00:00Z", "calls_per_minute": 100},
+        ],
+    )
+    simulator.get("eod/AAPL.US")
+    simulator.clock(accounting="2026-11-24T10:05:00Z")
+    assert simulator.get("user").json()["apiRequests"] == 801
+    simulator.clock(accounting="2026-11-24T11:00:00Z")
+    assert simulator.get("eod/AAPL.US").status_code == 402
+    assert simulator.admin("account")["used"] == 1000
+    last = simulator.admin("log")[-1]
+    assert (last["counter"], last["others"], last["limit"]) == (1000, 998, 1000)
+
+
+def test_limits_and_endpoints_change_during_a_day(simulator: Simulator) -> None:
+    simulator.clock(accounting="2026-11-24T10:00:00Z")
+    simulator.admin(
+        "faults",
+        [
+            {"kind": "limit", "from": "2026-11-24T11:00:00Z", "daily_limit": 3},
+            {"kind": "withdrawn", "endpoint": "div", "from": "2026-11-24T11:00:00Z"},
+            {"kind": "granted", "endpoint": "bulk-fundamentals", "until": "2026-11-24T11:00:00Z"},
+        ],
+    )
+    assert simulator.get("bulk-fundamentals/SW", limit="1").status_code == 200
+    assert simulator.get("div/AAPL.US").status_code == 200
+    simulator.clock(accounting="2026-11-24T11:00:00Z")
+    assert simulator.get("bulk-fundamentals/SW", limit="1").status_code == 403
+    assert simulator.get("div/AAPL.US").text == "Forbidden"
+    assert simulator.get("eod/AAPL.US").status_code == 402
+
+
+# -- arrivals ------------------------------------------------------------
+
+
+def test_every_arrival_has_its_cost_and_the_counter_it_found(simulator: Simulator) -> None:
+    simulator.admin("account", {"dailyLimit": 20})
+    simulator.get("fundamentals/AAPL.US")
+    simulator.get("eod-bulk-last-day/SW", symbols="A,B")
+    simulator.get("eod/AAPL.US", api_token="wrong")
+    simulator.admin("faults", {"status": "refuse"})
+    with pytest.raises(httpx.TransportError):
+        simulator.get("eod/AAPL.US")
+    kept = ("n", "endpoint", "status", "cost", "calls", "counter", "limit", "extra")
+    assert [[entry[name] for name in kept] for entry in simulator.admin("log")] == [
+        [1, "fundamentals", 200, 10, 10, 0, 20, 0],
+        [2, "eod-bulk-last-day", 402, 102, 0, 10, 20, 0],
+        [3, "eod", 401, 1, 0, 10, 20, 0],
+        [4, "eod", 0, 1, 0, 10, 20, 0],
+    ]
+
+
+def test_the_log_is_given_in_pages(simulator: Simulator) -> None:
+    for _ in range(5):
+        simulator.get("eod/AAPL.US")
+    pages = [simulator.admin(f"log?since={since}&limit=2") for since in (0, 2, 4, 5)]
+    assert [[entry["n"] for entry in page] for page in pages] == [[1, 2], [3, 4], [5], []]
+
+
 def test_a_late_answer_is_counted_before_it_comes(simulator: Simulator) -> None:
-    simulator.admin("outage", {"endpoint": "eod", "latency_s": 5})
+    simulator.admin("faults", {"endpoint": "eod", "latency_s": 5})
     with (
         httpx.Client(timeout=0.2, trust_env=False) as hasty,
         pytest.raises(httpx.ReadTimeout),
@@ -494,7 +634,7 @@ def test_a_late_answer_is_counted_before_it_comes(simulator: Simulator) -> None:
         ("account", {"tokens": "x"}, "tokens"),
         ("account", {"limit": 1}, "limit"),
         ("account", [], "object"),
-        ("outage", {"status": "broken"}, "status"),
+        ("faults", {"status": "broken"}, "status"),
     ],
 )
 def test_a_bad_admin_request_names_its_field(
@@ -519,7 +659,7 @@ def test_a_reset_brings_everything_back(simulator: Simulator) -> None:
     simulator.admin(
         "account", {"plan": "eod", "dailyLimit": 5, "minuteLimit": 2, "tokens": ["other"]}
     )
-    simulator.admin("outage", {"status": 503})
+    simulator.admin("faults", {"status": 503})
     simulator.clock(accounting="2030-01-01T00:00:00Z")
     simulator.reset()
     assert simulator.get("fundamentals/AAPL.US").status_code == 200

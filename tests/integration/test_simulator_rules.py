@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from screener_local.simulator import costs, faults, fundamentals, plans
+from screener_local.simulator import (
+    account_events,
+    bodies,
+    costs,
+    faults,
+    fundamentals,
+    plans,
+    script,
+)
 from screener_local.simulator.accounting import BadAccount, Ledger
 from screener_local.simulator.clocks import BadClock, Clocks, parse_moment
 from screener_local.simulator.exchanges import EXCHANGES, find
@@ -139,26 +147,183 @@ def test_csv_is_the_vendors() -> None:
     assert as_csv(("Code",), [("A",)], blank_first=True) == b"\nCode\nA\n"
 
 
+# -- faults of answers ------------------------------------------------------------
+
+SUBJECT = faults.Subject("eod", "A.US", {"fmt": "json"}, "eod/A.US?fmt=json")
+BULK = faults.Subject(
+    "eod-bulk-last-day", "MC", {"type": "splits", "date": "2023-09-15"}, "eod-bulk-last-day/MC?x"
+)
+
+
+def struck(document: Any, subject: faults.Subject = SUBJECT, *, times: int = 1) -> list[Any]:
+    """The status of the fault that each request of a row meets, None for none."""
+    parsed = script.parse(document)
+    found = [parsed.strike(subject, NOW, NOW).fault for _ in range(times)]
+    return [None if fault is None else fault.status for fault in found]
+
+
 @pytest.mark.parametrize(
     ("document", "field"),
     [
         ({"status": 99}, "status"),
         ({"endpoint": "nope"}, "endpoint"),
         ({"count": 0}, "count"),
+        ({"skip": -1}, "skip"),
+        ({"probability": 1.5}, "probability"),
         ({"latency_s": "x"}, "latency_s"),
+        ({"latency_s": {"median_s": 2, "p99_s": 1}}, "p99_s"),
+        ({"wrong": "nope"}, "wrong"),
+        ({"from": "yesterday"}, "from"),
+        ({"cut_after": 2}, "cut_after"),
         ({"what": 1}, "what"),
+        ({"kind": "nope"}, "kind"),
+        ({"kind": "limit", "calls": 5}, "calls"),
+        ({"kind": "withdrawn", "endpoint": "nope"}, "endpoint"),
+        ({"kind": "other_clients", "calls": 5}, "from"),
+        ({"seed": "x", "faults": []}, "seed"),
+        (["x"], "object"),
     ],
 )
-def test_an_outage_that_cannot_be_names_its_field(document: Any, field: str) -> None:
-    with pytest.raises(faults.BadOutage, match=field):
-        faults.parse(document)
+def test_a_fault_that_cannot_be_names_its_field(document: Any, field: str) -> None:
+    with pytest.raises(faults.BadFault, match=field):
+        script.parse(document)
 
 
-def test_an_outage_is_used_up() -> None:
-    outages = faults.parse({"status": 502, "symbol": "A.US", "count": 1})
-    assert faults.take(outages, "eod", "B.US") is None
-    assert faults.take(outages, "eod", "A.US") is not None
-    assert faults.take(outages, "eod", "A.US") is None
+@pytest.mark.parametrize(
+    ("where", "strikes"),
+    [
+        ({}, True),
+        ({"endpoint": "eod-bulk-last-day"}, True),
+        ({"endpoint": ["eod", "div"]}, False),
+        ({"symbol": "MC"}, True),
+        ({"symbol": ["SW", "M*"]}, True),
+        ({"symbol": "*.MC"}, False),
+        ({"query": {"type": "splits"}}, True),
+        ({"query": {"type": "eod"}}, False),
+        ({"from": "2026-11-24T12:00:00Z", "until": "2026-11-24T12:01:00Z"}, True),
+        ({"until": "2026-11-24T12:00:30Z"}, False),
+        ({"data_from": "2026-11-24T12:00:31Z"}, False),
+    ],
+)
+def test_a_fault_strikes_by_endpoint_subject_query_and_clocks(
+    where: dict[str, Any], strikes: bool
+) -> None:
+    assert struck(where | {"status": 502}, BULK) == [502 if strikes else None]
+
+
+def test_a_fault_is_used_up_after_those_it_skips() -> None:
+    fault = {"status": 502, "symbol": "A.US", "count": 1, "skip": 1}
+    assert struck(fault, times=4) == [None, 502, None, None]
+
+
+def test_draws_hang_on_the_seed_and_the_request_not_on_what_comes_in_between() -> None:
+    document = {"seed": 5, "faults": [{"status": 503, "probability": 0.4}]}
+    alone = struck(document, times=50)
+    assert 8 < alone.count(503) < 32
+    parsed = script.parse(document)
+    mixed = []
+    for _ in range(50):
+        parsed.strike(BULK, NOW, NOW)
+        found = parsed.strike(SUBJECT, NOW, NOW).fault
+        mixed.append(None if found is None else found.status)
+    assert mixed == alone
+    assert struck(document | {"seed": 6}, times=50) != alone
+
+
+def test_a_latency_has_the_median_and_the_99th_percentile_asked_for() -> None:
+    document = {"faults": [{"latency_s": {"median_s": 0.3, "p99_s": 3.0}}]}
+    parsed = script.parse(document)
+    times = sorted(parsed.strike(SUBJECT, NOW, NOW).latency_s for _ in range(20_000))
+    assert times[10_000] == pytest.approx(0.3, rel=0.05)
+    assert times[19_800] == pytest.approx(3.0, rel=0.15)
+
+
+def test_a_latency_and_a_status_may_come_from_two_faults() -> None:
+    parsed = script.parse([{"latency_s": 0.5}, {"status": 502, "transit_s": 0.25}])
+    found = parsed.strike(SUBJECT, NOW, NOW)
+    assert (found.transit_s, found.latency_s) == (0.25, 0.5)
+    assert found.fault is not None
+    assert found.fault.status == 502
+
+
+@pytest.mark.parametrize(
+    ("document", "free"),
+    [
+        ({"status": 200}, False),
+        ({"status": 404}, False),
+        ({"status": "cut"}, False),
+        ({"status": "refuse"}, True),
+        ({"status": 402}, True),
+        ({"status": 503}, True),
+        ({"status": 503, "counted": True}, False),
+        ({"wrong": "html", "counted": False}, True),
+    ],
+)
+def test_what_a_faulty_answer_costs(document: Any, free: bool) -> None:
+    assert script.parse(document).faults[0].uncounted is free
+
+
+ROWS = (
+    b'[{"date":"2023-09-15","close":10.5,"exchange_short_name":"MC","code":"X"},'
+    b'{"date":"2023-09-18","close":11,"exchange_short_name":"MC","code":"Y"}]'
+)
+
+
+@pytest.mark.parametrize("name", bodies.WRONG)
+def test_a_wrong_body_is_another_than_the_good_one(name: str) -> None:
+    body, kind = bodies.WRONG[name](ROWS, 0)
+    assert body != ROWS
+    assert kind in ("application/json", "text/html")
+
+
+def test_wrong_bodies_are_what_they_are_called() -> None:
+    wrong = {name: make(ROWS, 0)[0] for name, make in bodies.WRONG.items()}
+    assert json.loads(wrong["error"]) == {"Error": "Ticker Not Found."}
+    assert [row["date"] for row in json.loads(wrong["wrong_date"])] == ["2023-09-08", "2023-09-11"]
+    assert {row["exchange_short_name"] for row in json.loads(wrong["wrong_exchange"])} == {"VN"}
+    assert {row["code"] for row in json.loads(wrong["wrong_subject"])} == {"ELSE"}
+    assert b":NaN," in wrong["nan"]
+    assert len(json.loads(wrong["doubled"])) == 4
+    with pytest.raises(UnicodeDecodeError):
+        wrong["not_utf8"].decode()
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated|delimiter"):
+        json.loads(wrong["truncated"])
+
+
+# -- events of the account ------------------------------------------------------------
+
+
+def test_other_clients_call_at_once_and_at_a_rate_on_their_own_days() -> None:
+    events = script.parse(
+        [
+            {"kind": "other_clients", "from": "2026-11-24T10:00:00Z", "calls": 500},
+            {
+                "kind": "other_clients",
+                "from": "2026-11-23T23:00:00Z",
+                "until": "2026-11-24T11:00:00Z",
+                "calls_per_minute": 2,
+            },
+        ]
+    ).account
+    nine, noon = NOW.replace(hour=9, second=0), NOW
+    assert account_events.calls_of_others(events, nine) == 9 * 60 * 2
+    assert account_events.calls_of_others(events, noon) == 11 * 60 * 2 + 500
+    assert account_events.calls_of_others(events, noon + timedelta(days=1)) == 0
+
+
+def test_limits_and_endpoints_change_at_their_time() -> None:
+    events = script.parse(
+        [
+            {"kind": "limit", "from": "2026-11-24T12:00:00Z", "daily_limit": 500},
+            {"kind": "limit", "until": "2026-11-24T12:00:00Z", "minute_limit": 7},
+            {"kind": "withdrawn", "endpoint": "div", "from": "2026-11-24T12:01:00Z"},
+        ]
+    ).account
+    assert account_events.limits(events, NOW, 1000, 60) == (500, 60)
+    assert account_events.limits(events, NOW - timedelta(minutes=1), 1000, 60) == (1000, 7)
+    assert account_events.endpoints(events, account_events.WITHDRAWN, NOW) == frozenset()
+    later = NOW + timedelta(minutes=1)
+    assert account_events.endpoints(events, account_events.WITHDRAWN, later) == {"div"}
 
 
 # -- the universe ------------------------------------------------------------

@@ -9,7 +9,11 @@ It reads no database and makes no outbound connection.
     costs      what a request of each endpoint costs
     plans      which endpoint belongs to which plan
     clocks     the data clock and the accounting clock
-    faults     scripted outages and wrong bodies
+    arrivals   every request that came, with the counter it found
+    script     what is to go wrong: a seed, faults of answers, events
+    faults     which answers are late, wrong, cut or refused
+    bodies     what a wrong body looks like
+    account_events  other clients of the key, limits and endpoints that change
     world      exchanges, listings, sessions and markets put together, as of the data clock
     exchanges  the exchanges that the vendor lists
     sessions   trading days and publication times

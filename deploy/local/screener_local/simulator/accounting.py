@@ -44,6 +44,17 @@ class Ledger:
         """Calls of a GMT day."""
         return sum(use.calls for use in self.counted.get(day, {}).values())
 
+    def others(self, day: date) -> int:
+        """Calls of a GMT day that other clients of the account made."""
+        use = self.counted.get(day, {}).get(OTHER)
+        return use.calls if use is not None else 0
+
+    def count_others(self, now: datetime, calls: int) -> None:
+        """Counts calls of other clients."""
+        use = self.counted.setdefault(now.date(), {}).setdefault(OTHER, Use())
+        use.calls += calls
+        self._last_active = now.date()
+
     def shown(self, today: date) -> tuple[int, date]:
         """(`apiRequests`, `apiRequestsDate`): the last active day's until the first counted request
         of a new day.

@@ -43,12 +43,9 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Answer:
-    """`symbols` is how many the request named, for the price of bulk requests."""
-
     status: int
     body: bytes
     content_type: str = "application/json"
-    symbols: int = 0
 
 
 class _Refused(Exception):
@@ -280,8 +277,7 @@ def _bulk_day(world: World, path_code: str, query: Query, now: datetime) -> Answ
     if not _is_json(query):
         header = ("Code", "Ex", "Date", "Open", "High", "Low", "Close", "Adjusted_close", "Volume")
         lines = [(row[0], exchange.code, dated, *row[1:]) for row in rows]
-        found = _csv(header, lines, blank_first=True, count_last=True)
-        return Answer(found.status, found.body, found.content_type, len(names))
+        return _csv(header, lines, blank_first=True, count_last=True)
     body = as_json(
         [
             {
@@ -293,7 +289,7 @@ def _bulk_day(world: World, path_code: str, query: Query, now: datetime) -> Answ
             for row in rows
         ]
     )
-    return Answer(200, body, symbols=len(names))
+    return Answer(200, body)
 
 
 def _bulk_bars(view: View, day: int) -> tuple[Bars, int]:
@@ -499,7 +495,7 @@ def _bulk_fundamentals(world: World, path_code: str, query: Query, now: datetime
             if not item.delisted and (venue is None or item.venue == venue)
         ][offset : offset + limit]
     rows = keyed(fundamentals.bulk_row(_payload(world, view, asset)) for asset in assets)
-    return Answer(200, as_json(rows), symbols=len(names))
+    return Answer(200, as_json(rows))
 
 
 def _whole(query: Query, name: str, default: int) -> int:

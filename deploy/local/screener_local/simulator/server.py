@@ -8,10 +8,11 @@ token, for tests and demonstrations.
     GET  /admin/account  plan and limits
     PUT  /admin/account  {"plan", "dailyLimit", "minuteLimit", "extraLimit", "used", "tokens",
                          "withdrawn"}
-    GET  /admin/outage   scripted faults
-    PUT  /admin/outage   {"status", "endpoint", "symbol", "count", "body", "content_type",
-                         "latency_s"}, a list of these, or {} for none
-    GET  /admin/log      the last requests, ?since=N those after number N
+    GET  /admin/faults   the script of faults, with what is left of it
+    PUT  /admin/faults   {"seed": 7, "faults": [...]}, a list of faults, one, or {} for none; the
+                         vocabulary is in docs/simulator.md
+    GET  /admin/log      every arrival in order, refused ones too; ?since=N those after number N,
+                         ?limit=M at most so many
     POST /admin/reset    everything as at the start
 
 A data clock that is set stands still; an accounting clock that is set runs on from there. Listens
@@ -21,27 +22,31 @@ on one address only, writes no access log (addresses carry the token), makes no 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from screener_local.simulator import faults, plans
+from screener_local.simulator import bodies, plans, script
 from screener_local.simulator.accounting import BadAccount
 from screener_local.simulator.answers import Answer, Query, answer
 from screener_local.simulator.clocks import BadClock, Clocks, parse_moment, show
-from screener_local.simulator.faults import BadOutage, Outage
+from screener_local.simulator.faults import BadFault, Fault
 from screener_local.simulator.vendor import Account, Request, Vendor
 from screener_local.simulator.world import World
 
 _SECRET_PARAMETER: Final = "api_token"
+
+#: Arrivals that one request of the log gives at most, unless it says otherwise.
+_PAGE: Final = 100_000
+#: Pieces in which a slow body is sent.
+_PIECES: Final = 20
 
 
 @dataclass(frozen=True)
@@ -128,8 +133,8 @@ def _application(vendor: Vendor) -> web.Application:
             web.put("/admin/clock", admin.guarded(admin.set_clock)),
             web.get("/admin/account", admin.guarded(admin.account)),
             web.put("/admin/account", admin.guarded(admin.set_account)),
-            web.get("/admin/outage", admin.guarded(admin.outage)),
-            web.put("/admin/outage", admin.guarded(admin.set_outage)),
+            web.get("/admin/faults", admin.guarded(admin.faults)),
+            web.put("/admin/faults", admin.guarded(admin.set_faults)),
             web.get("/admin/log", admin.guarded(admin.log)),
             web.post("/admin/reset", admin.guarded(admin.reset)),
         ]
@@ -154,33 +159,32 @@ def _read(request: web.Request) -> Request:
 def _vendor_handler(vendor: Vendor) -> Handler:
     async def handle(http: web.Request) -> web.StreamResponse:
         request = _read(http)
-        outage = faults.take(vendor.outages, request.endpoint, request.subject)
-        if outage is not None and outage.uncounted:
-            return await _failed(http, vendor, request, outage)
-        found = await vendor.handle(request)
-        if outage is not None:
-            if outage.latency_s:
-                await asyncio.sleep(outage.latency_s)
-            if outage.status == faults.CUT:
-                _cut(http)
-            found = _replaced(found, outage)
-        return _respond(vendor, found)
+        struck = vendor.strike(request)
+        if struck.transit_s:
+            await asyncio.sleep(struck.transit_s)
+        arrival = vendor.arrive(request)
+        fault = struck.fault
+        if fault is not None and fault.uncounted:
+            status = fault.status if isinstance(fault.status, int) else 0
+            found = vendor.refuse(request, arrival, Answer(status, b""))
+        elif fault is not None and fault.status == 404:
+            found = vendor.unknown(request, arrival)
+        else:
+            found = await vendor.handle(request, arrival)
+        if struck.latency_s:
+            await asyncio.sleep(struck.latency_s)
+        if fault is None:
+            return _respond(vendor, found)
+        if isinstance(fault.status, str):
+            arrival.status = 0
+            _cut(http)
+        found = _spoilt(found, fault, struck.key)
+        arrival.status = arrival.status if isinstance(fault.status, str) else found.status
+        if fault.slow_s or fault.cut_after is not None:
+            return await _dribble(http, vendor, found, fault)
+        return _respond(vendor, found, fault.headers)
 
     return handle
-
-
-async def _failed(
-    http: web.Request, vendor: Vendor, request: Request, outage: Outage
-) -> web.StreamResponse:
-    if outage.latency_s:
-        await asyncio.sleep(outage.latency_s)
-    if isinstance(outage.status, int):
-        vendor.fail(request, outage.status)
-        body = faults.SERVER_ERROR if outage.body is None else outage.body
-        return _respond(vendor, Answer(outage.status, body.encode(), outage.content_type))
-    vendor.fail(request, 0)
-    _cut(http)
-    return _respond(vendor, Answer(502, b"", "text/plain"))  # nobody is left to read it
 
 
 def _cut(http: web.Request) -> None:
@@ -188,28 +192,67 @@ def _cut(http: web.Request) -> None:
         http.transport.abort()
 
 
-def _replaced(found: Answer, outage: Outage) -> Answer:
-    status = outage.status if isinstance(outage.status, int) else found.status
-    if outage.body is None:
-        body = found.body if status == found.status else HTTPStatus(status).phrase.encode()
-        kind = found.content_type if status == found.status else "text/plain"
-        return Answer(status, body, kind)
-    return Answer(status, outage.body.encode(), outage.content_type)
+def _spoilt(found: Answer, fault: Fault, key: int) -> Answer:
+    """The answer with the fault's status and body in it. What the vendor refuses by itself, no
+    fault that leaves the status alone can spoil.
+    """
+    if fault.status is None and found.status != 200:
+        return found
+    status = fault.status if isinstance(fault.status, int) else found.status
+    body, kind = found.body, found.content_type
+    if fault.body is not None:
+        body, kind = fault.body.encode(), "text/plain"
+    elif fault.wrong is not None:
+        body, kind = bodies.WRONG[fault.wrong](body, key)
+    elif status != found.status or not body:
+        body, kind = bodies.standard(status)
+    return Answer(status or 502, body, fault.content_type or kind)
 
 
-def _respond(vendor: Vendor, found: Answer) -> web.Response:
-    limit, left = vendor.limits()
+async def _dribble(
+    http: web.Request, vendor: Vendor, found: Answer, fault: Fault
+) -> web.StreamResponse:
+    """Sends the body in pieces over the fault's time, and cuts the connection after its share."""
+    response = web.StreamResponse(status=found.status, headers=_headers(vendor, found))
+    response.headers.update(fault.headers)
+    response.content_length = len(found.body)
+    await response.prepare(http)
+    end = len(found.body)
+    if fault.cut_after is not None:
+        end = min(end - 1, int(end * fault.cut_after))
+    step = max(1, -(-end // _PIECES))
+    try:
+        for start in range(0, end, step):
+            await response.write(found.body[start : min(start + step, end)])
+            if fault.slow_s:
+                await asyncio.sleep(fault.slow_s * step / max(end, 1))
+    except ConnectionError:
+        return response  # the client left
+    if fault.cut_after is not None:
+        await asyncio.sleep(0.01)  # what was written is on its way before the connection ends
+        _cut(http)
+    return response
+
+
+def _respond(
+    vendor: Vendor, found: Answer, headers: Mapping[str, str] | None = None
+) -> web.Response:
     return web.Response(
         status=found.status,
         body=found.body,
-        headers={
-            "Content-Type": f"{found.content_type}; charset=utf-8",
-            "X-RateLimit-Limit": str(limit),
-            "X-RateLimit-Remaining": str(left),
-            "Date": format_datetime(vendor.clocks.accounting(), usegmt=True),
-            "Server": "simulator",
-        },
+        headers=_headers(vendor, found) | dict(headers or {}),
     )
+
+
+def _headers(vendor: Vendor, found: Answer) -> dict[str, str]:
+    limit, left = vendor.limits()
+    return {
+        "Content-Type": f"{found.content_type}; charset=utf-8",
+        "X-RateLimit-Limit": str(limit),
+        "X-RateLimit-Remaining": str(left),
+        "Date": format_datetime(vendor.clocks.accounting(), usegmt=True),
+        "Server": "simulator",
+    }
 
 
 # -- the admin routes -----------------------------------------------------------------------------
@@ -227,7 +270,7 @@ class _Admin:
         async def handle(http: web.Request) -> web.StreamResponse:
             try:
                 return web.json_response(await handler(http))
-            except (BadClock, BadAccount, BadOutage, _BadBody) as error:
+            except (BadClock, BadAccount, BadFault, _BadBody) as error:
                 return web.json_response({"error": str(error)}, status=400)
 
         return handle
@@ -275,18 +318,15 @@ class _Admin:
         self._vendor.set_account(await _object(http))
         return await self.account(http)
 
-    async def outage(self, http: web.Request) -> Any:
-        return [vars(outage) for outage in self._vendor.outages]
+    async def faults(self, http: web.Request) -> Any:
+        return self._vendor.script.as_json()
 
-    async def set_outage(self, http: web.Request) -> Any:
-        self._vendor.outages = faults.parse(await _json(http))
-        return await self.outage(http)
+    async def set_faults(self, http: web.Request) -> Any:
+        self._vendor.set_script(script.parse(await _json(http)))
+        return await self.faults(http)
 
     async def log(self, http: web.Request) -> Any:
-        since = http.query.get("since", "0")
-        if not since.isdigit():
-            raise _BadBody("since: a whole number from 0 on")
-        return [entry for entry in self._vendor.log if entry["n"] > int(since)]
+        return self._vendor.arrivals.page(_number(http, "since", 0), _number(http, "limit", _PAGE))
 
     async def reset(self, http: web.Request) -> Any:
         self._vendor.reset()
@@ -295,6 +335,13 @@ class _Admin:
 
 class _BadBody(ValueError):
     """A request of the admin that is no JSON of the right kind."""
+
+
+def _number(http: web.Request, name: str, default: int) -> int:
+    value = http.query.get(name, str(default))
+    if not (value.isascii() and value.isdigit()):
+        raise _BadBody(f"{name}: a whole number from 0 on")
+    return int(value)
 
 
 async def _json(http: web.Request) -> Any:
