@@ -229,6 +229,7 @@ def _columns(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         found[column] = None if parse.is_nothing(raw) else reader(raw)
         if found[column] is None and not parse.is_nothing(raw):
             unreadable.append(f"{section_name}.{field}")
+    found["statements_currency"] = _statements_currency(payload.get("Financials"))
     return found, unreadable
 
 
@@ -278,3 +279,16 @@ _LENGTHEN: Mapping[str, Callable[[Any], Any]] = {
     "Earnings": _earnings,
 }
 """Sections whose statements a page keys by their place instead of their date."""
+
+
+STATEMENTS = ("Income_Statement", "Balance_Sheet", "Cash_Flow")
+
+
+def _statements_currency(financials: Any) -> str | None:
+    """The currency that the statements as a whole are in; single periods may be mislabelled."""
+    statements = financials if isinstance(financials, dict) else {}
+    for name in STATEMENTS:
+        statement = statements.get(name)
+        if isinstance(statement, dict) and (found := parse.text(statement.get("currency_symbol"))):
+            return found
+    return None

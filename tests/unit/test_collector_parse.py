@@ -251,6 +251,28 @@ def test_a_field_fills_its_column(
     assert fundamentals.read(data, "A").columns[column] == value
 
 
+@pytest.mark.parametrize(
+    ("financials", "currency"),
+    [
+        pytest.param({"Income_Statement": {"currency_symbol": "USD"}}, "USD", id="as stated"),
+        pytest.param(
+            {"Income_Statement": [], "Balance_Sheet": {"currency_symbol": "EUR"}},
+            "EUR",
+            id="by the first statement that there is",
+        ),
+        pytest.param(
+            {"Income_Statement": {"quarterly": {"2024-03-31": {"currency_symbol": "PGK"}}}},
+            None,
+            id="not by a single period",
+        ),
+        pytest.param([], None, id="no statements"),
+    ],
+)
+def test_statements_have_a_currency_of_their_own(financials: Any, currency: str | None) -> None:
+    columns = fundamentals.read(payload(Financials=financials), "A").columns
+    assert columns["statements_currency"] == currency
+
+
 @pytest.mark.parametrize("empty", [[], None, {}], ids=repr)
 def test_an_empty_section_is_no_error(empty: Any) -> None:
     found = fundamentals.read(payload(Highlights=empty, Holders=[]), "A")

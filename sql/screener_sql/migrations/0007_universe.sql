@@ -23,7 +23,13 @@ INSERT INTO financial_screener.exchanges (code, name, kind, time_zone, close_ove
     ('FOREX', 'Currencies', 'reference', 'UTC', '23:59', '3 hours');
 
 ALTER TABLE financial_screener.assets
-    ADD COLUMN kind text NOT NULL DEFAULT 'listing' CHECK (kind IN ('listing', 'index', 'fx'));
+    ADD COLUMN kind text NOT NULL DEFAULT 'listing' CHECK (kind IN ('listing', 'index', 'fx')),
+    ADD COLUMN market_cap_currency text,
+    ADD COLUMN statements_currency text;
+COMMENT ON COLUMN financial_screener.assets.currency IS 'The unit of its prices as its exchange''s list has it, such as GBX: see currency_units.';
+COMMENT ON COLUMN financial_screener.assets.market_cap_currency IS 'The currency of market_cap, in major units: GBP where the prices are in GBX.';
+COMMENT ON COLUMN financial_screener.assets.statements_currency IS
+    'The currency of its statements, and so of ebitda, revenue_ttm and gross_profit_ttm, in major units; often not that of its prices.';
 COMMENT ON COLUMN financial_screener.assets.kind IS 'listing: of the universe; index and fx: reference series such as GSPC.INDX and EURUSD.FOREX.';
 
 -- Units that the vendor quotes prices in and that are a part of a currency: 100 GBX are 1 GBP.
@@ -33,7 +39,45 @@ CREATE TABLE financial_screener.currency_units (
     per_major integer NOT NULL CHECK (per_major > 0)
 );
 INSERT INTO financial_screener.currency_units (code, currency, per_major) VALUES
-    ('GBX', 'GBP', 100), ('GBp', 'GBP', 100), ('ZAC', 'ZAR', 100), ('ZAc', 'ZAR', 100), ('ILA', 'ILS', 100), ('ILX', 'ILS', 100);
+    ('GBX', 'GBP', 100), ('GBp', 'GBP', 100), ('ZAC', 'ZAR', 100), ('ZAc', 'ZAR', 100), ('ILA', 'ILS', 100), ('ILX', 'ILS', 100),
+    ('USX', 'USD', 100), ('USc', 'USD', 100), ('KWF', 'KWD', 1000);
+
+-- What a unit's code stands for: a part of a currency, or a currency; no row for anything else, such as Unknown.
+CREATE FUNCTION financial_screener.unit_of(code text) RETURNS TABLE (currency text, per_major integer)
+LANGUAGE sql STABLE ROWS 1 AS $$
+    SELECT unit.currency, unit.per_major FROM financial_screener.currency_units AS unit WHERE unit.code = unit_of.code
+    UNION ALL
+    SELECT unit_of.code, 1
+    WHERE unit_of.code ~ '^[A-Z]{3}$'
+      AND NOT EXISTS (SELECT FROM financial_screener.currency_units AS unit WHERE unit.code = unit_of.code)
+$$;
+COMMENT ON FUNCTION financial_screener.unit_of(text) IS 'GBX is GBP, of which it makes 100 parts; USD is USD.';
+
+-- USD for one of a currency: the rate's last close of the five days up to that day; NULL without one, never an older.
+CREATE FUNCTION financial_screener.usd_per(currency text, on_day date) RETURNS double precision
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN usd_per.currency = 'USD' THEN 1.0::double precision ELSE (
+        SELECT bar.close
+        FROM financial_screener.assets AS rate
+        JOIN financial_screener.stock_prices AS bar ON bar.asset_id = rate.id
+        WHERE rate.ticker = usd_per.currency || 'USD.FOREX' AND rate.kind = 'fx' AND bar.close > 0
+          AND bar.date > usd_per.on_day - 5 AND bar.date <= usd_per.on_day
+        ORDER BY bar.date DESC
+        LIMIT 1
+    ) END
+$$;
+
+-- An amount in another unit, such as a dividend in USD in the pence that its listing is quoted in; NULL where no rate is known.
+CREATE FUNCTION financial_screener.convert_money(amount double precision, from_unit text, to_unit text, on_day date)
+RETURNS double precision LANGUAGE sql STABLE AS $$
+    SELECT CASE
+               WHEN source.currency = target.currency THEN amount * target.per_major / source.per_major
+               ELSE amount * target.per_major / source.per_major
+                    * financial_screener.usd_per(source.currency, on_day) / financial_screener.usd_per(target.currency, on_day)
+           END
+    FROM financial_screener.unit_of(from_unit) AS source
+    CROSS JOIN financial_screener.unit_of(to_unit) AS target
+$$;
 
 CREATE TABLE financial_screener.asset_events (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -52,3 +96,11 @@ COMMENT ON TABLE financial_screener.asset_events IS 'What changed in the vendor'
 GRANT SELECT ON financial_screener.currency_units, financial_screener.asset_events
     TO screener_operator, screener_collector, screener_analyzer;
 GRANT INSERT ON financial_screener.asset_events TO screener_collector;
+REVOKE EXECUTE ON FUNCTION
+    financial_screener.unit_of(text), financial_screener.usd_per(text, date),
+    financial_screener.convert_money(double precision, text, text, date)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    financial_screener.unit_of(text), financial_screener.usd_per(text, date),
+    financial_screener.convert_money(double precision, text, text, date)
+    TO screener_operator, screener_collector, screener_analyzer;

@@ -6,6 +6,8 @@ SET
     currency = coalesce(asset.currency, came.currency),
     country = coalesce(asset.country, came.country),
     isin = coalesce(asset.isin, came.isin),
+    market_cap_currency = (SELECT unit.currency FROM financial_screener.unit_of(coalesce(came.currency, asset.currency)) AS unit),
+    statements_currency = (SELECT unit.currency FROM financial_screener.unit_of(came.statements_currency) AS unit),
     country_iso = came.country_iso,
     sector = came.sector,
     industry = came.industry,
