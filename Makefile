@@ -1,7 +1,7 @@
 # What to do with a checkout; `make` alone lists it. Everything that a target needs, it makes.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test check bench
+.PHONY: help up down demo test check bench chaos
 
 PYTHON ?= python3
 # Only the programs of the virtual environment are run, so that no other is taken for one of them.
@@ -16,6 +16,7 @@ help:  ## this list
 	@echo "make down    stop all that up started; make down WIPE=1 removes its data too"
 	@echo "make demo    up, then the main job from nothing, shown live (under 4 minutes)"
 	@echo "make test    make check, then every test, on a system of its own (within 12 minutes)"
+	@echo "make chaos   random schedules of faults, kills and freezes; N=2000 of each scenario, or SEED=first-17 alone"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   figures, on a system of its own: name value unit baseline ratio; make bench ONLY=lease_ms measures one"
 	@echo "make help    this list"
@@ -39,6 +40,9 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+chaos: $(READY) $(COMPANIES)
+	@CHAOS_SCHEDULES=$(or $(N),200) CHAOS_SEED=$(SEED) $(BIN)/pytest -q --numprocesses=3 --dist=loadfile tests/integration/test_chaos_*.py
 
 bench: $(READY) $(COMPANIES)
 	@$(BIN)/python -m screener_local bench $(ONLY)

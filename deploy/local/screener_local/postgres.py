@@ -256,9 +256,11 @@ class Postgres:
                     sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(login))
                 )
 
-    def stop(self) -> None:
-        """Ends all sessions and stops."""
-        self._process.stop(15, signal.SIGINT)
+    def stop(self, *, at_once: bool = False) -> None:
+        """Ends all sessions and stops; `at_once`: as a crash does, which its next start recovers
+        from.
+        """
+        self._process.stop(15, signal.SIGQUIT if at_once else signal.SIGINT)
 
     def wipe(self) -> None:
         """Removes the data. The server must have been stopped."""
