@@ -1,0 +1,122 @@
+"""Core: judges one asset's bars by all rules of a series. No I/O, no clock.
+
+A clean series passes a few comparisons of whole columns; what takes a closer look does so only
+where something stands out.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from screener_collector.rules.adjustments import judge_adjustments
+from screener_collector.rules.model import (
+    QUARANTINE,
+    Finding,
+    Floats,
+    Indexes,
+    Mask,
+    Parameters,
+    Series,
+    SeriesContext,
+)
+from screener_collector.rules.suspicion import judge_suspicion
+from screener_collector.rules.trading import copies, judge_sessions, judge_trading
+from screener_collector.rules.units import judge_units
+
+
+def judge_series(bars: Series, context: SeriesContext, parameters: Parameters) -> list[Finding]:
+    """All findings about a series whose rows are possible each by itself, by date.
+
+    `bars`: positive finite prices, as `bars.sort_out` leaves them. What a rule sets aside is not
+    there for the rules after it.
+    """
+    if not len(bars):
+        return []
+    copied = copies(bars)
+    found = judge_sessions(bars, context.sessions, copied, parameters)
+    log_close, log_adjusted = np.log(bars.close), np.log(bars.adjusted_close)
+    found += judge_units(
+        bars,
+        _split_ratios(bars, context),
+        np.diff(log_close),
+        np.diff(log_adjusted),
+        parameters,
+    )
+    aside = _set_aside(found, len(bars))
+    places: Indexes | None = None
+    if aside is not None:
+        places = np.flatnonzero(~aside)
+        if not len(places):
+            return _by_date(found)
+        bars, copied = bars.take(places), copied[places]
+        log_close, log_adjusted = log_close[places], log_adjusted[places]
+    found += _placed(
+        _judge_rest(bars, log_close, log_adjusted, copied, context, parameters), places
+    )
+    return _by_date(found)
+
+
+def _judge_rest(
+    bars: Series,
+    log_close: Floats,
+    log_adjusted: Floats,
+    copied: Mask,
+    context: SeriesContext,
+    parameters: Parameters,
+) -> list[Finding]:
+    found = judge_adjustments(bars, log_close, log_adjusted, context, parameters)
+    explained = np.zeros(len(bars), np.bool_)
+    for finding in found:
+        first, last = np.searchsorted(
+            bars.dates, np.array([finding.date_from, finding.date_to], "datetime64[D]")
+        )
+        explained[max(0, int(first) - 1) : int(last) + 2] = True
+        # Where bars set aside meet others, the adjusted close moves by what is wrong of them.
+        inner = finding.bars[finding.bars + 1 < len(bars)]
+        if finding.severity == QUARANTINE:
+            explained[inner + 1] = True
+    if len(context.actions):
+        acted = np.searchsorted(bars.dates, context.actions.ex_dates)
+        explained[acted[acted < len(bars)]] = True
+    moves, adjusted_moves = np.diff(log_close), np.diff(log_adjusted)
+    if context.splits_known:
+        suspected = judge_suspicion(bars, moves, adjusted_moves, explained, parameters)
+        for finding in suspected:
+            explained[finding.bars] = True
+        found += suspected
+    found += judge_trading(bars, context.sessions, copied, adjusted_moves, explained, parameters)
+    return found
+
+
+def _split_ratios(bars: Series, context: SeriesContext) -> Floats:
+    """By bar the logarithm of what recorded splits made of one share that day."""
+    ratios = np.zeros(len(bars))
+    actions = context.actions
+    if len(actions):
+        splits = np.flatnonzero(~np.isnan(actions.ratio))
+        places = np.searchsorted(bars.dates, actions.ex_dates[splits])
+        for at, ratio in zip(places.tolist(), actions.ratio[splits].tolist(), strict=True):
+            if 1 <= at < len(bars):
+                ratios[at] += np.log(ratio)
+    return ratios
+
+
+def _set_aside(found: list[Finding], bars: int) -> Mask | None:
+    aside = [finding.bars for finding in found if finding.severity == QUARANTINE]
+    if not aside:
+        return None
+    mask = np.zeros(bars, np.bool_)
+    for places in aside:
+        mask[places] = True
+    return mask
+
+
+def _placed(found: list[Finding], places: Indexes | None) -> list[Finding]:
+    """Findings about some of the bars, with the indexes that these have among all."""
+    if places is None:
+        return found
+    return [replace(finding, bars=places[finding.bars]) for finding in found]
+
+
+def _by_date(found: list[Finding]) -> list[Finding]:
+    return sorted(found, key=lambda finding: (finding.date_from, finding.rule))
