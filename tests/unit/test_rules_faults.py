@@ -81,7 +81,9 @@ def test_each_real_fault_breaks_its_rule_at_its_cause(name: str, decimals: int |
     "name", [*(f"{name}-fixed" for name in FAULTY), "CALM-1d-no-bad-divs", "EWG-1d-no-bad-divs"]
 )
 def test_mended_and_clean_series_break_no_rule(name: str, decimals: int | None) -> None:
-    assert found_in(name, decimals) == STILL_FAULTY.get(name, {})
+    still = STILL_FAULTY.get(name, {})
+    # In cents its 0.030 of 5 cannot be told from 0.015.
+    assert found_in(name, decimals) == (still if decimals != 2 else {})
 
 
 def test_of_prices_in_two_units_those_that_nobody_traded_at_are_set_aside() -> None:

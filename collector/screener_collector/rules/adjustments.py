@@ -109,11 +109,13 @@ class _Judge:
         self.explained = np.abs(self.k.steps) <= self.k.room
         """Bars into which k does not step, or by what is on record or has its own finding."""
         self.explained[0] = True
-        self.events = _events(bars.dates, self.actions)
+        self._event_bars: set[int] = set()
         self.error = np.zeros(len(bars))
         """By bar: what its step of k is too much, by proof."""
         self._usual = usual_move(self.moves[1:])
         self._causes: dict[int, _Cause] = {}
+        self._too_small: list[tuple[int, float]] = []
+        """Dividends not in the adjusted close, which a hundredth of them would not show in."""
 
     def number(self, rule: str, name: str) -> float:
         return self.parameters.value(rule, name)
@@ -147,23 +149,45 @@ class _Judge:
     # The whole
 
     def run(self) -> list[Finding]:
-        for event in self.events:
+        if not len(self.actions) and self.explained.all():
+            return self.findings
+        plain = self._plain_dividends()
+        events = _events(self.bars.dates, self.actions, but=plain)
+        self._event_bars = {event.at for event in events} | set(plain)
+        splits = [event for event in events if event.ratio != 1.0]
+        for event in events:
             step = self.k.steps[event.at]
             if abs(step - self._expected(event)) <= self.k.room[event.at]:
                 self.explained[event.at] = True
         if self.context.splits_known:
-            for event in self.events:
-                if event.ratio != 1.0:
-                    self._judge_split(event)
-            self._attach_to_splits()
+            for event in splits:
+                self._judge_split(event)
+            self._attach_to_splits(splits)
             self._proven()
-        for event in self.events:
+        for event in events:
             if event.dividends:
                 self._judge_dividends(event)
+        self._judge_too_small()
         if self.context.dividends_known:
             self._repeated_dividends()
         self._unexplained()
         return self.findings
+
+    def _plain_dividends(self) -> Indexes:
+        """Bars of single dividends that k shows: nothing more is to be said of them."""
+        raw = self.actions.raw
+        places = np.searchsorted(self.bars.dates, self.actions.ex_dates)
+        alone = np.ones(len(places), np.bool_)
+        alone[1:] &= places[1:] != places[:-1]
+        alone[:-1] &= places[1:] != places[:-1]
+        which = alone & (places >= 1) & (places < len(self.bars)) & (raw > 0)
+        places = places[which]
+        share = raw[which] / self.bars.close[places - 1]
+        expected = np.log1p(-np.minimum(share, 0.99))
+        room = self.k.room[places] + self.number("dividend_mismatch", "tolerance") * -expected
+        plain = places[np.abs(self.k.steps[places] - expected) <= room]
+        self.explained[plain] = True
+        return plain
 
     def _expected(self, event: _Event, *, with_split: bool = True) -> float:
         """The step of k that the actions of an event make by their raw amounts."""
@@ -206,7 +230,7 @@ class _Judge:
         return float(self.k.k[first:at].mean() - self.k.k[at : last + 1].mean())
 
     def _is_event(self, at: int) -> bool:
-        return any(event.at == at for event in self.events)
+        return at in self._event_bars
 
     # Splits
 
@@ -318,9 +342,8 @@ class _Judge:
         if other is not None:
             cause.breaks.append(other)
 
-    def _attach_to_splits(self) -> None:
+    def _attach_to_splits(self, splits: list[_Event]) -> None:
         """Steps of k of the size of a recorded split where the price does not step: its faults."""
-        splits = [event for event in self.events if event.ratio != 1.0]
         if not splits:
             return
         room = self.number("split_misapplied", "tolerance")
@@ -492,10 +515,10 @@ class _Judge:
                     max(at, elsewhere),
                 )  # fmt: skip
                 return
-            self._dividend(
-                "dividend_not_adjusted", at, 0.0, amount,
-                "dividend of {expected:g} is not in the adjusted close",
-            )  # fmt: skip
+            if abs(math.log1p(-min(amount / before / factor, 0.9))) <= 2.0 * self.k.room[at]:
+                self._too_small.append((at, amount))
+            else:
+                self._missing(at, amount)
             return
         for each in amounts:
             share = each / before
@@ -516,6 +539,31 @@ class _Judge:
             "dividend_mismatch", at, implied, amount,
             "dividend of {expected:g} is in the adjusted close as {measured:g}",
         )  # fmt: skip
+
+    def _missing(self, at: int, amount: float) -> None:
+        self._dividend(
+            "dividend_not_adjusted",
+            at,
+            0.0,
+            amount,
+            "dividend of {expected:g} is not in the adjusted close",
+        )
+
+    def _judge_too_small(self) -> None:
+        """Rounding hides whether they are off by 100 or missing: the other dividends tell."""
+        rules = [finding.rule for finding in self.findings]
+        for at, amount in self._too_small:
+            if rules.count("dividend_unit") > rules.count("dividend_not_adjusted"):
+                self._dividend(
+                    "dividend_unit",
+                    at,
+                    0.0,
+                    amount,
+                    "the adjusted close shows next to nothing of a dividend of {expected:g}, as of"
+                    " others that are in another unit",
+                )
+            else:
+                self._missing(at, amount)
 
     def _dividend_near(self, at: int, amounts: list[float]) -> int | None:
         reach = int(self.number("dividend_misdated", "bars"))
@@ -547,34 +595,30 @@ class _Judge:
 
     def _repeated_dividends(self) -> None:
         paid = np.flatnonzero(np.isnan(self.actions.ratio))
-        days = self.number("dividend_repeated", "days")
-        near = self.number("dividend_repeated", "tolerance")
-        for a, b in zip(paid[:-1].tolist(), paid[1:].tolist(), strict=True):
-            apart = int((self.actions.ex_dates[b] - self.actions.ex_dates[a]).astype(int))
-            amounts = [
-                self.actions.raw[i]
-                if not math.isnan(self.actions.raw[i])
-                else self.actions.adjusted[i]
-                for i in (a, b)
-            ]
-            if not 0 < apart <= days or math.isnan(sum(amounts)) or amounts[1] <= 0:
-                continue
-            places = [
-                int(np.searchsorted(self.bars.dates, self.actions.ex_dates[i])) for i in (a, b)
-            ]
+        if len(paid) < 2:
+            return
+        days = self.actions.ex_dates[paid]
+        amounts = np.where(np.isnan(self.actions.raw), self.actions.adjusted, self.actions.raw)[
+            paid
+        ]
+        apart = np.diff(days).astype(np.int64)
+        near = (apart > 0) & (apart <= self.number("dividend_repeated", "days")) & (amounts[1:] > 0)
+        near &= (
+            np.abs(np.diff(amounts)) <= self.number("dividend_repeated", "tolerance") * amounts[1:]
+        )
+        for at in np.flatnonzero(near).tolist():
+            places = np.searchsorted(self.bars.dates, days[at : at + 2])
             if places[0] < 1 or places[1] >= len(self.bars):
                 continue
-            if abs(amounts[0] / amounts[1] - 1.0) <= near:
-                self.add(
-                    "dividend_repeated",
-                    places[0],
-                    places[1],
-                    float(amounts[0]),
-                    float(amounts[1]),
-                    f"dividend of {amounts[0]:g} is on record on"
-                    f" {self.actions.ex_dates[a]} and {self.actions.ex_dates[b]}",
-                    np.array(places),
-                )
+            self.add(
+                "dividend_repeated",
+                int(places[0]),
+                int(places[1]),
+                float(amounts[at]),
+                float(amounts[at + 1]),
+                f"dividend of {amounts[at]:g} is on record on {days[at]} and {days[at + 1]}",
+                places,
+            )
 
     # The rest
 
@@ -625,15 +669,15 @@ class _Judge:
             )
 
 
-def _events(dates: Days, actions: Actions) -> list[_Event]:
-    """The actions by the bar from which they hold; those before the second bar have no effect."""
-    if not len(actions):
-        return []
+def _events(dates: Days, actions: Actions, but: Indexes) -> list[_Event]:
+    """The actions by the bar from which they hold, `but` those of some bars.
+
+    Those before the second bar have no effect.
+    """
     places = np.searchsorted(dates, actions.ex_dates)
+    which = np.flatnonzero((places >= 1) & (places < len(dates)) & ~np.isin(places, but))
     events: dict[int, _Event] = {}
-    for index, at in enumerate(places.tolist()):
-        if not 1 <= at < len(dates):
-            continue
+    for index, at in zip(which.tolist(), places[which].tolist(), strict=True):
         event = events.setdefault(at, _Event(at))
         if math.isnan(actions.ratio[index]):
             event.dividends.append(index)
