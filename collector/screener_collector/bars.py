@@ -128,6 +128,39 @@ class BulkDay:
     bad: Mapping[str, BadBar]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Tails:
+    """The last bars of many assets: matrices, assets by days, right-aligned.
+
+    The last column is each asset's newest bar; where an asset has fewer bars than there are columns
+    its row begins with NaT, NaN and, for `volume`, 0.
+    """
+
+    asset_ids: NDArray[np.int32]
+    lengths: NDArray[np.intp]
+    """How many bars each asset has."""
+    dates: Days
+    volume: Counts
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    adjusted_close: Floats
+
+    def of(self, place: int) -> Bars:
+        """The bars of the asset at a place of `asset_ids`."""
+        mine = (place, slice(self.dates.shape[1] - int(self.lengths[place]), None))
+        return Bars(
+            self.dates[mine],
+            self.open[mine],
+            self.high[mine],
+            self.low[mine],
+            self.close[mine],
+            self.adjusted_close[mine],
+            self.volume[mine],
+        )
+
+
 def parse_day(value: Any) -> date | None:
     """A date written `YYYY-MM-DD`; None for anything else, `0000-00-00` included."""
     # fromisoformat() also reads "2024-W02-3".

@@ -1,48 +1,141 @@
-"""Adapter: Postgres: bars, by COPY in binary into a staging table and from there into the bars."""
+"""Adapter: Postgres: writes bars, in the transaction of whoever closes what they came with.
 
-from collections.abc import Mapping
+Bars of assets that have none yet go straight into the table by COPY. All others go into a staging
+table, are compared with what is stored, and only what is new or otherwise is written; what it was
+before becomes a revision. So writing an answer again changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from screener_collector.bars import Bars
+from screener_collector.bars import Bars, Tails
 from screener_collector.store import Cursor, run
 from screener_sql import query
+
+WITHDRAWN_BARS, WITHDRAWN_SHARE = 5, 0.02
+"""A history may lack so many stored bars, or this share of its own; more is a fault of it."""
 
 
 @dataclass(slots=True)
 class Changes:
-    """Bars that a transaction added and changed, by asset."""
+    """What storing changed: bars by asset; assets without any are left out."""
 
     inserted: dict[int, int] = field(default_factory=dict)
     updated: dict[int, int] = field(default_factory=dict)
+    withdrawn: dict[int, int] = field(default_factory=dict)
+    kept_withdrawn: dict[int, int] = field(default_factory=dict)
+    """Stored bars that a whole history lacks, too many of them to be believed."""
 
 
-async def store_bars(cursor: Cursor, execution_id: str, incoming: Mapping[int, Bars]) -> Changes:
-    """Stores bars by asset; what of them was new and what had been otherwise.
+async def store_bars(
+    cursor: Cursor,
+    execution_id: str,
+    incoming: Mapping[int, Bars],
+    *,
+    whole: Mapping[int, tuple[date, date]] | None = None,
+    set_aside: Mapping[int, Iterable[date]] | None = None,
+) -> Changes:
+    """Stores bars by asset id.
 
-    The states of the assets must be locked (`lock_states`), so that no other worker stores bars of
-    them at the same time.
+    `whole`: assets whose answer is all that the vendor has between two days. A stored bar in
+    between, not newer than the answer's newest, that it lacks is withdrawn: moved to
+    `quarantined_bars` with rule `bar_withdrawn`. `set_aside`: days of which the answer has a bar
+    that is not stored: these it does not lack.
+
+    The states of the assets must be locked (`lock_states`), so that no other worker writes bars of
+    them at the same time. Raises LookupError for an asset without a state.
     """
     assets = {asset_id: bars for asset_id, bars in incoming.items() if len(bars)}
+    changes = Changes()
     if not assets:
-        return Changes()
-    span = {
-        "first": min(bars.first_date for bars in assets.values()),
-        "last": max(bars.last_date for bars in assets.values()),
+        return changes
+    first = min(bars.first_date for bars in assets.values())
+    last = max(bars.last_date for bars in assets.values())
+    await run(cursor, "ensure_partitions", {"first": first, "last": last})
+    has_bars = {
+        row["asset_id"]: row["has_bars"]
+        for row in await run(cursor, "has_bars", {"asset_ids": list(assets)})
     }
-    await run(cursor, "ensure_partitions", span)
+    if len(has_bars) < len(assets):
+        raise LookupError(f"assets without a state: {sorted(assets.keys() - has_bars.keys())}")
+    new = {asset_id: bars for asset_id, bars in assets.items() if not has_bars[asset_id]}
+    known = {asset_id: bars for asset_id, bars in assets.items() if has_bars[asset_id]}
+    if new:
+        await _copy(cursor, "copy_new_bars", new)
+        changes.inserted = {asset_id: len(bars) for asset_id, bars in new.items()}
+    if known:
+        await _compare_and_store(cursor, execution_id, known, whole or {}, set_aside or {}, changes)
+    await _release(cursor, assets)
+    return changes
+
+
+async def _compare_and_store(
+    cursor: Cursor,
+    execution_id: str,
+    known: Mapping[int, Bars],
+    whole: Mapping[int, tuple[date, date]],
+    set_aside: Mapping[int, Iterable[date]],
+    changes: Changes,
+) -> None:
     await cursor.execute(query("collector/create_incoming_bars"))
-    async with cursor.copy(query("collector/copy_bars")) as copy:
-        await copy.write(_packed(assets))
-    updated = await run(cursor, "update_bars", span)
-    inserted = await run(cursor, "insert_bars", {})
-    await run(cursor, "release_bars", {})
-    return Changes(
-        {row["asset_id"]: row["count"] for row in inserted},
-        {row["asset_id"]: row["count"] for row in updated},
+    await _copy(cursor, "copy_incoming_bars", known)
+    spans = [
+        (asset_id, first, min(last, known[asset_id].last_date))
+        for asset_id, (first, last) in whole.items()
+        if asset_id in known
+    ]
+    compared = await run(
+        cursor,
+        "upsert_bars",
+        {
+            "execution_id": execution_id,
+            "whole": [asset_id for asset_id, _, _ in spans],
+            "whole_first": [first for _, first, _ in spans],
+            "whole_last": [last for _, _, last in spans],
+        },
     )
+    withdrawn: list[tuple[int, date]] = []
+    for row in compared:
+        asset_id = row["asset_id"]
+        if row["inserted"]:
+            changes.inserted[asset_id] = row["inserted"]
+        if row["updated"]:
+            changes.updated[asset_id] = row["updated"]
+        lacking = set(row["lacking"] or ()) - set(set_aside.get(asset_id, ()))
+        if len(lacking) > max(WITHDRAWN_BARS, WITHDRAWN_SHARE * len(known[asset_id])):
+            changes.kept_withdrawn[asset_id] = len(lacking)
+        else:
+            withdrawn += ((asset_id, day) for day in sorted(lacking))
+    if withdrawn:
+        scope = {"execution_id": execution_id, **_pairs(withdrawn)}
+        rows = await run(cursor, "withdraw_bars", scope)
+        changes.withdrawn = {row["asset_id"]: row["withdrawn"] for row in rows}
+
+
+async def _release(cursor: Cursor, assets: Mapping[int, Bars]) -> None:
+    """Bars that were set aside and came in good now."""
+    rows = await run(cursor, "quarantined_days", {"asset_ids": list(assets)})
+    good = [
+        (row["asset_id"], row["date"])
+        for row in rows
+        if np.datetime64(row["date"], "D") in assets[row["asset_id"]].dates
+    ]
+    if good:
+        await run(cursor, "release_bars", _pairs(good))
+
+
+def _pairs(days: Sequence[tuple[int, date]]) -> dict[str, list[int] | list[date]]:
+    return {"asset_ids": [asset_id for asset_id, _ in days], "days": [day for _, day in days]}
+
+
+async def _copy(cursor: Cursor, name: str, assets: Mapping[int, Bars]) -> None:
+    async with cursor.copy(query(f"collector/{name}")) as copy:
+        await copy.write(packed(assets))
 
 
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -60,15 +153,49 @@ _TUPLE = np.dtype(
 """A row of COPY's binary format: how many values, then of each its size in bytes and itself."""
 
 
-def _packed(incoming: Mapping[int, Bars]) -> bytes:
+async def read_tails(cursor: Cursor, asset_ids: Sequence[int], count: int, before: date) -> Tails:
+    """The last `count` stored bars before a day of each of `asset_ids`, of which none twice."""
+    wanted = {"asset_ids": list(asset_ids), "count": count, "before": before}
+    answer = bytearray()
+    async with cursor.copy(query("collector/copy_tails"), wanted) as copy:
+        async for part in copy:
+            answer += part
+    return _tails(np.array(asset_ids, np.int32), count, answer)
+
+
+def _tails(asset_ids: NDArray[np.int32], count: int, answer: bytearray) -> Tails:
+    rows = np.frombuffer(answer[len(_HEAD) : -len(_TAIL)], _TUPLE)
+    # An asset's rows stand together, the newest first.
+    is_first = np.ones(len(rows), np.bool_)
+    is_first[1:] = rows["value0"][1:] != rows["value0"][:-1]
+    begins = np.flatnonzero(is_first)
+    order = np.argsort(asset_ids)
+    places = order[np.searchsorted(asset_ids, rows["value0"][begins], sorter=order)]
+    lengths = np.zeros(len(asset_ids), np.intp)
+    lengths[places] = np.diff(np.append(begins, len(rows)))
+    nth = np.arange(len(rows)) - np.repeat(begins, lengths[places])
+    at = (np.repeat(places, lengths[places]), count - 1 - nth)
+
+    def matrix(value: int, missing: float, kind: str) -> NDArray[Any]:
+        filled = np.full((len(asset_ids), count), missing, kind)
+        filled[at] = rows[f"value{value}"]
+        return filled
+
+    days = matrix(1, 0, "i8").astype("timedelta64[D]") + _POSTGRES_DAY_0
+    days[np.arange(count) < count - lengths[:, None]] = np.datetime64("NaT")
+    prices = [matrix(value, np.nan, "f8") for value in range(2, 7)]
+    return Tails(asset_ids, lengths, days, matrix(7, 0, "i8"), *prices)
+
+
+def packed(assets: Mapping[int, Bars]) -> bytes:
     """The bars as COPY's binary format has them: asset, date, prices, volume."""
-    counts = [len(bars) for bars in incoming.values()]
+    counts = [len(bars) for bars in assets.values()]
     dates, *prices_and_volume = (
         np.concatenate(columns)
-        for columns in zip(*(bars.columns() for bars in incoming.values()), strict=True)
+        for columns in zip(*(bars.columns() for bars in assets.values()), strict=True)
     )
     values: list[NDArray[np.generic]] = [
-        np.repeat(np.array(list(incoming), np.int32), counts),
+        np.repeat(np.array(list(assets), np.int32), counts),
         (dates - _POSTGRES_DAY_0).astype(np.int32),
         *prices_and_volume,
     ]

@@ -1,5 +1,5 @@
--- A good bar came in for a day whose bar had been set aside.
+-- Good bars came in for days whose bars had been set aside.
 UPDATE financial_screener.quarantined_bars AS known
 SET released_at = now()
-FROM incoming_bars AS incoming
-WHERE known.asset_id = incoming.asset_id AND known.date = incoming.date AND known.released_at IS NULL
+FROM unnest(%(asset_ids)s::integer[], %(days)s::date[]) AS good (asset_id, date)
+WHERE known.asset_id = good.asset_id AND known.date = good.date AND known.released_at IS NULL
