@@ -51,6 +51,22 @@ def exchange_symbol_list(exchange: str) -> Endpoint:
     return _endpoint("exchange-symbol-list", exchange, 1, "rows")
 
 
+def delisted_symbol_list(exchange: str) -> Endpoint:
+    """What was listed on an exchange and is no more; companies whose code was given away too."""
+    return _endpoint("exchange-symbol-list", exchange, 1, "rows", delisted="1")
+
+
+def symbol_change_history(first: date, last: date) -> Endpoint:
+    """Which symbols of the US became which, from `first` to `last`, both included."""
+    return _endpoint(
+        "symbol-change-history",
+        None,
+        5,
+        "rows",
+        **{"from": first.isoformat(), "to": last.isoformat()},
+    )
+
+
 def exchange_details(exchange: str) -> Endpoint:
     """Hours, holidays and ticker counts of an exchange."""
     return _endpoint("exchange-details", exchange, 5, "object")

@@ -6,7 +6,7 @@ Each answer is stored in one transaction with its detail row and what it cost.
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import date, time
+from datetime import date, datetime, time
 from typing import Any
 
 from screener_collector import parse
@@ -21,6 +21,7 @@ from screener_collector.store import (
     record_spending,
     run,
 )
+from screener_collector.universe import Changes, Known, Rename
 from screener_collector.vendor import Reply
 from screener_collector.work import Spending
 from screener_sql.errors import BadSetting
@@ -38,6 +39,8 @@ class KnownExchange:
     calendar: str | None
     time_zone: str | None
     close_override: time | None
+    listed_at: datetime | None
+    listed_rows: int | None
     list_is_fresh: bool
     listed_types: Sequence[str]
     """The types of assets that were wanted when its list was last read."""
@@ -188,52 +191,92 @@ async def add_exchange(
     )
 
 
-async def unlisted(cursor: Cursor, exchange_id: int, codes: Sequence[str]) -> tuple[int, int]:
-    """How many assets of the exchange count as listed, and how many of them `codes` lacks."""
-    rows = await run(cursor, "count_unlisted", {"exchange_id": exchange_id, "codes": list(codes)})
-    return rows[0]["listed"], rows[0]["missing"]
+async def known_assets(cursor: Cursor, exchange_id: int) -> list[Known]:
+    """The assets of an exchange."""
+    rows = await run(cursor, "known_assets", {"exchange_id": exchange_id})
+    return [Known(**row) for row in rows]
 
 
-async def store_list(
-    cursor: Cursor,
-    exchange_id: int,
-    listings: Sequence[parse.Listing],
-    types: Collection[str],
-    symbols: Sequence[str],
-) -> int:
-    """Stores a symbol list: what is of `types`, symbols that are named, assets already known.
+async def lock_exchange(cursor: Cursor, exchange_id: int) -> None:
+    """Another preflight that compares a list of the exchange waits for this transaction."""
+    await run(cursor, "lock_exchange", {"exchange_id": exchange_id})
 
-    Assets that it lacks are unlisted. Returns how many of its listings are assets.
-    """
-    known = {row["code"] for row in await run(cursor, "known_codes", {"exchange_id": exchange_id})}
-    wanted = known | set(symbols)
-    kept = [row for row in listings if row.type in types or row.code in wanted]
+
+async def store_changes(
+    cursor: Cursor, execution_id: str, exchange_id: int, changes: Changes
+) -> None:
+    """Writes what a symbol list changed, with its events."""
+    scope = {"exchange_id": exchange_id, "execution_id": execution_id}
+    if changes.renamed:
+        await _rename(cursor, changes.renamed)
+    if changes.added:
+        added = jsonb([asdict(row) for row in changes.added])
+        await run(cursor, "insert_assets", scope | {"listings": added})
+    if changes.updated:
+        updated = jsonb([{"id": asset_id, **asdict(row)} for asset_id, row in changes.updated])
+        await run(cursor, "update_assets", {"listings": updated})
+    if changes.delisted:
+        await run(cursor, "unlist_assets", {"asset_ids": list(changes.delisted)})
+    await run(cursor, "insert_states", scope)
+    if changes.refetch:
+        await run(cursor, "refetch_assets", {"asset_ids": list(changes.refetch)})
+    if changes.events:
+        events = jsonb([asdict(event) for event in changes.events])
+        await run(cursor, "record_asset_events", scope | {"events": events})
+
+
+async def _rename(cursor: Cursor, renames: Sequence[Rename]) -> None:
+    asset_ids = [rename.asset.id for rename in renames]
+    before = await run(cursor, "tickers", {"asset_ids": asset_ids})
+    # By way of names that no code has, as codes may be exchanged among them.
+    for codes in ([f"\n{each}" for each in asset_ids], [rename.code for rename in renames]):
+        pairs = zip(asset_ids, codes, strict=True)
+        renamed = jsonb([{"id": asset_id, "code": code} for asset_id, code in pairs])
+        await run(cursor, "rename_assets", {"renames": renamed})
+        await run(cursor, "rename_states", {"asset_ids": asset_ids})
+    after = await run(cursor, "tickers", {"asset_ids": asset_ids})
     await run(
         cursor,
-        "upsert_assets",
-        {"exchange_id": exchange_id, "listings": jsonb([asdict(row) for row in kept])},
+        "rename_wishes",
+        {"old": [row["ticker"] for row in before], "new": [row["ticker"] for row in after]},
     )
-    codes = [row.code for row in listings]
-    await run(cursor, "unlist_assets", {"exchange_id": exchange_id, "codes": codes})
+
+
+async def set_listed(cursor: Cursor, exchange_id: int, rows: int, types: Collection[str]) -> None:
+    """The symbol list of an exchange, of so many rows, was read and believed."""
+    await run(
+        cursor, "set_listed", {"exchange_id": exchange_id, "rows": rows, "types": sorted(types)}
+    )
+
+
+async def doubt_list(
+    cursor: Cursor, execution_id: str, exchange_id: int, said: Mapping[str, int]
+) -> None:
+    """The symbol list of an exchange was not believed; `said`: counts that tell why."""
+    event = {"event": "list_not_believed", "new": said}
     await run(
         cursor,
-        "set_listed",
-        {"exchange_id": exchange_id, "rows": len(listings), "types": sorted(types)},
+        "record_asset_events",
+        {"exchange_id": exchange_id, "execution_id": execution_id, "events": jsonb([event])},
     )
-    await run(cursor, "insert_states", {"exchange_id": exchange_id})
-    return len(kept)
+
+
+async def set_flag(cursor: Cursor, exchange_id: int, flag: str, doubtful: bool) -> bool:
+    """Sets or clears one of `exchanges.flags`; whether that changed something."""
+    parameters = {"exchange_id": exchange_id, "flag": flag, "doubtful": doubtful}
+    return bool(await run(cursor, "set_flag", parameters))
+
+
+async def recent_closes(cursor: Cursor, asset_id: int, count: int) -> dict[date, float]:
+    """The latest closes of an asset by day."""
+    rows = await run(cursor, "recent_closes", {"asset_id": asset_id, "count": count})
+    return {row["date"]: row["close"] for row in rows}
 
 
 async def add_symbols(cursor: Cursor, exchange_id: int, symbols: Sequence[str]) -> None:
     """Assets for symbols that a spec names and no list has, so that they too end in a state."""
-    known = {row["code"] for row in await run(cursor, "known_codes", {"exchange_id": exchange_id})}
-    missing = [symbol for symbol in symbols if symbol not in known]
-    if missing:
-        await run(
-            cursor,
-            "upsert_assets",
-            {"exchange_id": exchange_id, "listings": jsonb([{"code": code} for code in missing])},
-        )
+    listings = jsonb([{"code": code} for code in symbols])
+    await run(cursor, "insert_assets", {"exchange_id": exchange_id, "listings": listings})
     await run(cursor, "insert_states", {"exchange_id": exchange_id})
 
 

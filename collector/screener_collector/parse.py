@@ -53,6 +53,12 @@ def code(value: Any) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
+def unit(value: Any) -> str | None:
+    """The code of a currency or of a part of one, `GBX`; None for words such as `Unknown`."""
+    found = text(value)
+    return found if found and len(found) == 3 and found.isascii() and found.isalpha() else None
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The vendor's own counter: `calls_used` of `counted_day`, the last active GMT day."""
@@ -117,22 +123,68 @@ class Listing:
     isin: str | None
 
 
-def listings(rows: Iterable[Any]) -> list[Listing]:
-    """The listings of an exchange, one a code; rows without a code are left out."""
+@dataclass(frozen=True, slots=True)
+class Listings:
+    """A symbol list: one row a code."""
+
+    rows: tuple[Listing, ...]
+    broken: int
+    """Rows without a code, and rows that say something else of a code than an earlier one."""
+
+
+def listings(rows: Iterable[Any]) -> Listings:
+    """The listings of an exchange. Of two rows of a code the last counts."""
     by_code: dict[str, Listing] = {}
+    broken = 0
     for row in rows:
         row_code = code(row.get("Code")) if isinstance(row, dict) else None
         if row_code is None:
+            broken += 1
             continue
-        by_code[row_code] = Listing(
+        listing = Listing(
             code=row_code,
             name=text(row.get("Name")),
             type=text(row.get("Type")),
-            currency=text(row.get("Currency")),
+            currency=unit(row.get("Currency")),
             country=text(row.get("Country")),
             isin=text(row.get("Isin")),
         )
-    return list(by_code.values())
+        broken += by_code.get(row_code, listing) != listing
+        by_code[row_code] = listing
+    return Listings(tuple(by_code.values()), broken)
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolChange:
+    """A row of `/symbol-change-history`: from `effective` on `old` is called `new`."""
+
+    old: str
+    new: str
+    effective: date
+
+
+def symbol_changes(rows: Iterable[Any]) -> list[SymbolChange]:
+    """The changes that can be read."""
+    found = []
+    for row in rows:
+        if not isinstance(row, dict):
+            continue
+        old, new = code(row.get("old_symbol")), code(row.get("new_symbol"))
+        effective = day(row.get("effective"))
+        if old and new and effective:
+            found.append(SymbolChange(old, new, effective))
+    return found
+
+
+def closes(rows: Iterable[Any]) -> dict[date, float]:
+    """The closes of a history by day; rows without either are left out."""
+    found = {}
+    for row in rows:
+        if isinstance(row, dict):
+            of_day, close = day(row.get("date")), number(row.get("close"))
+            if of_day is not None and close is not None:
+                found[of_day] = close
+    return found
 
 
 @dataclass(frozen=True, slots=True)

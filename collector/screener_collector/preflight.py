@@ -16,8 +16,9 @@ from screener_collector.calendars import known_calendar, sessions
 from screener_collector.endpoints import Endpoint
 from screener_collector.ledger import Ledger
 from screener_collector.listing import KnownExchange, Listing, Reading
-from screener_collector.spec import Wanted, calendar_span, covers, is_believable, read_spec
+from screener_collector.spec import Wanted, calendar_span, covers, read_spec
 from screener_collector.store import Cursor, Store
+from screener_collector.symbol_lists import SymbolLists
 from screener_collector.vendor import Reply, Vendor
 from screener_sql.errors import Retryable
 from screener_sql.model import ErrorCode, ExitCode, SliceReason
@@ -40,6 +41,8 @@ OPERATIONS = {
     "exchanges-list": "preflight_exchanges_list",
     "exchange-symbol-list": "preflight_symbols",
     "exchange-details": "preflight_details",
+    "symbol-change-history": "preflight_symbol_changes",
+    "eod": "preflight_bars",
 }
 """The operation of a request's detail row, by endpoint."""
 
@@ -93,7 +96,7 @@ class Preflight:
         logger.info("preflight done", extra={"action": "preflight_done"})
         return ExitCode.DONE
 
-    async def _ask(self, endpoint: Endpoint) -> Reply:
+    async def ask(self, endpoint: Endpoint) -> Reply:
         """Asks; stops where nothing more can be asked. Its caller stores what was answered."""
         reply = await self.vendor.ask(endpoint)
         self.unrecorded = reply.calls
@@ -101,11 +104,11 @@ class Preflight:
             raise await self._out_of_calls(endpoint, reply)
         meaning = reply.judged.meaning if reply.judged else None
         if meaning is Meaning.DAY_SPENT:
-            await self._record(endpoint, reply)
+            await self.record(endpoint, reply)
             await self.store.mark_spent(self.ledger.now().date())
             raise _daily_limit()
         if meaning is Meaning.TOKEN_REFUSED:
-            await self._record(endpoint, reply)
+            await self.record(endpoint, reply)
             raise Stop(
                 SliceReason.TOKEN_REFUSED,
                 ExitCode.TOKEN_REFUSED,
@@ -115,7 +118,7 @@ class Preflight:
 
     async def _out_of_calls(self, endpoint: Endpoint, reply: Reply) -> Stop:
         if reply.calls:
-            await self._record(endpoint, reply)
+            await self.record(endpoint, reply)
         if reply.refused is ErrorCode.DAILY_LIMIT:
             return _daily_limit()
         return Stop(
@@ -124,12 +127,12 @@ class Preflight:
             "spec.quota.maxCalls does not reach for the whole preflight",
         )
 
-    async def _record(self, endpoint: Endpoint, reply: Reply) -> None:
-        async with self._answered(endpoint, reply):
+    async def record(self, endpoint: Endpoint, reply: Reply) -> None:
+        async with self.answered(endpoint, reply):
             pass
 
     @asynccontextmanager
-    async def _answered(self, endpoint: Endpoint, reply: Reply) -> AsyncIterator[Cursor]:
+    async def answered(self, endpoint: Endpoint, reply: Reply) -> AsyncIterator[Cursor]:
         """A transaction that stores an answer and accounts for it."""
         spending, extras = self.ledger.spending(), self.vendor.extras()
         operation = OPERATIONS[endpoint.name]
@@ -152,7 +155,7 @@ class Preflight:
     async def _read_account(self) -> None:
         before = await self.listing.leases_of_today()
         endpoint = endpoints.user()
-        reply = await self._ask(endpoint)
+        reply = await self.ask(endpoint)
         account = None
         if reply.judged and reply.judged.meaning is Meaning.ROWS:
             try:
@@ -160,7 +163,7 @@ class Preflight:
             except parse.BadRow as error:
                 logger.warning("the vendor's counter cannot be read: %s", error)
         if account is None:
-            await self._record(endpoint, reply)
+            await self.record(endpoint, reply)
             await self.store.note(
                 "The vendor's own counter could not be read; the ledger stands as it was."
             )
@@ -172,7 +175,7 @@ class Preflight:
             self.vendor.limits.requests_per_minute,
             before,
         )
-        async with self._answered(endpoint, reply) as cursor:
+        async with self.answered(endpoint, reply) as cursor:
             await self.listing.reconcile(cursor, reading, endpoint.calls)
 
     async def _know_exchanges(
@@ -181,9 +184,9 @@ class Preflight:
         """Adds the exchanges that are new here and the vendor lists."""
         missing = set(wanted.exchanges) - {exchange.code for exchange in known}
         endpoint = endpoints.exchanges_list()
-        reply = await self._ask(endpoint)
+        reply = await self.ask(endpoint)
         if reply.judged is None or reply.judged.meaning is not Meaning.ROWS:
-            await self._record(endpoint, reply)
+            await self.record(endpoint, reply)
             sentence = (
                 f"spec.groups: exchange '{min(missing)}' is new here, and the vendor's list of"
                 " exchanges"
@@ -197,7 +200,7 @@ class Preflight:
             raise Retryable(f"{sentence} could not be read: {_why(reply)}")
         listed = parse.exchanges(reply.judged.data)
         calendars = {code: known_calendar(listed[code].mics) for code in missing & listed.keys()}
-        async with self._answered(endpoint, reply) as cursor:
+        async with self.answered(endpoint, reply) as cursor:
             for code in sorted(missing & listed.keys()):
                 await listing.add_exchange(cursor, listed[code], calendars[code])
         for code in sorted(missing & listed.keys()):
@@ -243,38 +246,18 @@ class Preflight:
     async def _read_list(self, exchange: KnownExchange, wanted: Wanted) -> None:
         symbols = wanted.symbols[exchange.code]
         endpoint = endpoints.exchange_symbol_list(exchange.code)
-        reply = await self._ask(endpoint)
+        reply = await self.ask(endpoint)
         meaning = reply.judged.meaning if reply.judged else None
-        if reply.judged is None or meaning is not Meaning.ROWS:
-            await self._record(endpoint, reply)
+        empty = meaning is Meaning.EMPTY and exchange.has_assets
+        if meaning is not Meaning.ROWS and not empty:
+            await self.record(endpoint, reply)
             if meaning is Meaning.NOT_IN_PLAN:
                 await self.store.set_endpoint(endpoint.name, False)
             await self._go_without_list(exchange, symbols, reply)
             return
-        listings = parse.listings(reply.judged.data)
-        note = None
-        async with self._answered(endpoint, reply) as cursor:
-            codes = [row.code for row in listings]
-            listed, missing = await listing.unlisted(cursor, exchange.id, codes)
-            if listings and is_believable(listed, missing):
-                kept = await listing.store_list(
-                    cursor, exchange.id, listings, wanted.asset_types, symbols or ()
-                )
-                logger.info(
-                    "%d of %d listings of %s are assets",
-                    kept,
-                    len(listings),
-                    exchange.code,
-                    extra={"action": "listed", "exchange": exchange.code},
-                )
-            else:
-                note = (
-                    f"The vendor's symbol list of {exchange.code} lacks {missing} of {listed}"
-                    " assets and was not believed; the assets stay as they were."
-                )
         await self.store.set_endpoint(endpoint.name, True)
-        if note:
-            await self.store.note(note)
+        lists = SymbolLists(self, self.store.execution_id, wanted, self.ledger.now())
+        await lists.take(exchange, endpoint, reply)
 
     async def _go_without_list(
         self, exchange: KnownExchange, symbols: tuple[str, ...] | None, reply: Reply
@@ -315,9 +298,9 @@ class Preflight:
         if exchange.details_are_fresh or self.details_refused:
             return
         endpoint = endpoints.exchange_details(exchange.code)
-        reply = await self._ask(endpoint)
+        reply = await self.ask(endpoint)
         if reply.judged is None or reply.judged.meaning is not Meaning.ROWS:
-            await self._record(endpoint, reply)
+            await self.record(endpoint, reply)
             if reply.judged and reply.judged.meaning is Meaning.NOT_IN_PLAN:
                 self.details_refused = True
                 await self.store.set_endpoint(endpoint.name, False)
@@ -326,7 +309,7 @@ class Preflight:
                     " are used."
                 )
             return
-        async with self._answered(endpoint, reply) as cursor:
+        async with self.answered(endpoint, reply) as cursor:
             await listing.set_details(cursor, exchange.id, reply.judged.data)
         await self.store.set_endpoint(endpoint.name, True)
 

@@ -69,14 +69,3 @@ _EDGE, _AHEAD = timedelta(days=8), timedelta(days=12)
 def covers(have_first: date, have_last: date, first: date, last: date) -> bool:
     """Whether sessions known from `have_first` to `have_last` do for `first` to `last`."""
     return have_first <= first + _EDGE and have_last >= last - _AHEAD
-
-
-UNLISTED_ASSETS, UNLISTED_SHARE = 20, 0.05
-
-
-def is_believable(listed: int, missing: int) -> bool:
-    """Whether a symbol list may lack `missing` of the `listed` assets known so far.
-
-    A truncated answer looks like mass delisting: more than 20 and more than 5 % are not believed.
-    """
-    return not (missing > UNLISTED_ASSETS and missing > listed * UNLISTED_SHARE)

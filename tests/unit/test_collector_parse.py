@@ -84,11 +84,24 @@ def test_listings_are_one_a_code() -> None:
         {"Code": "A", "Type": "ETF"},
         {"Code": "A", "Type": "Common Stock"},
         {"Code": None},
+        {"Code": "007", "Type": "Common Stock", "Currency": "Unknown"},
+        {"Code": "007", "Type": "Common Stock", "Currency": "Unknown"},
+        {"Code": "TRUE", "Type": "Common Stock", "Currency": "GBp"},
     ]
-    assert [(row.code, row.type, row.isin) for row in parse.listings(rows)] == [
-        ("NA", "Common Stock", None),
-        ("A", "Common Stock", None),
+    found = parse.listings(rows)
+    assert [(row.code, row.type, row.isin, row.currency) for row in found.rows] == [
+        ("NA", "Common Stock", None, "USD"),
+        ("A", "Common Stock", None, None),
+        ("007", "Common Stock", None, None),
+        ("TRUE", "Common Stock", None, "GBp"),
     ]
+    assert found.broken == 2
+
+
+def test_symbol_changes_that_cannot_be_read_are_left_out() -> None:
+    good = {"exchange": "US", "old_symbol": "FB", "new_symbol": "META", "effective": "2022-06-09"}
+    rows = [good, good | {"new_symbol": None}, good | {"effective": "0000-00-00"}, "none"]
+    assert parse.symbol_changes(rows) == [parse.SymbolChange("FB", "META", date(2022, 6, 9))]
 
 
 @pytest.mark.parametrize(

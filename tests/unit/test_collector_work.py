@@ -11,7 +11,8 @@ from screener_collector.answers import Judged, Meaning
 from screener_collector.bars import BadBar, Bars, Sorted
 from screener_collector.fundamentals import Fundamentals
 from screener_collector.settings import read_settings
-from screener_collector.spec import covers, is_believable, read_spec, years_before
+from screener_collector.spec import covers, read_spec, years_before
+from screener_collector.universe import is_believable
 from screener_collector.work import Actions, BulkBars, Came, End, Failure, Fetch, Served
 from screener_sql.errors import BadSetting
 from screener_sql.model import ErrorCode

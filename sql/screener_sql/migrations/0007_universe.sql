@@ -84,7 +84,7 @@ CREATE TABLE financial_screener.asset_events (
     asset_id     integer REFERENCES financial_screener.assets,
     exchange_id  smallint NOT NULL REFERENCES financial_screener.exchanges,
     event        text NOT NULL CHECK (event IN (
-                     'new', 'renamed', 'delisted', 'relisted', 'type_changed', 'currency_changed', 'list_not_believed')),
+                     'new', 'renamed', 'delisted', 'relisted', 'type_changed', 'currency_changed', 'isin_changed', 'list_not_believed')),
     old          jsonb,
     new          jsonb,
     execution_id text NOT NULL,
@@ -96,6 +96,7 @@ COMMENT ON TABLE financial_screener.asset_events IS 'What changed in the vendor'
 GRANT SELECT ON financial_screener.currency_units, financial_screener.asset_events
     TO screener_operator, screener_collector, screener_analyzer;
 GRANT INSERT ON financial_screener.asset_events TO screener_collector;
+GRANT UPDATE ON financial_screener.api_ticker_priority TO screener_collector;
 REVOKE EXECUTE ON FUNCTION
     financial_screener.unit_of(text), financial_screener.usd_per(text, date),
     financial_screener.convert_money(double precision, text, text, date)
