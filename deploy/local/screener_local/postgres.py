@@ -168,11 +168,13 @@ class Postgres:
     """The server kept in `state`, usable without the rest of the local system.
 
     Passwords are made once and kept in `<state>/passwords.json`, readable by its user only.
+    `durable`: what is committed outlives this machine's power, which is slower and no test needs.
     """
 
-    def __init__(self, state: Path, say: Say = lambda _: None) -> None:
+    def __init__(self, state: Path, say: Say = lambda _: None, *, durable: bool = False) -> None:
         self._state = state
         self._say = say
+        self._durable = durable
         self._ports = Ports(state)
         self._process = BackgroundProcess(PART, state)
         self._passwords = state / "passwords.json"
@@ -356,6 +358,7 @@ class Postgres:
         socket_folder = str(self._home)
         if len(socket_folder) > LONGEST_SOCKET_PATH - len(".s.PGSQL.65535"):
             socket_folder = ""
+        safe = "on" if self._durable else "off"
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(port),
@@ -363,9 +366,7 @@ class Postgres:
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
-            "fsync": "off",
-            "full_page_writes": "off",
-            "synchronous_commit": "off",
+            **dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), safe),
             "shared_buffers": "128MB",
             "max_wal_size": "2GB",
         }

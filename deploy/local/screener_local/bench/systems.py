@@ -40,10 +40,13 @@ def local_system() -> Iterator[LocalSystem]:
 
 
 @contextmanager
-def database() -> Iterator[Postgres]:
-    """A Postgres of its own with the schema and the programs' logins."""
+def database(*, durable: bool = False) -> Iterator[Postgres]:
+    """A Postgres of its own with the schema and the programs' logins.
+
+    `durable`: what it commits is on the disk, as it has to be outside of tests.
+    """
     with folder() as state:
-        postgres = Postgres(state, say)
+        postgres = Postgres(state, say, durable=durable)
         try:
             postgres.start()
             prepare_database(postgres)
