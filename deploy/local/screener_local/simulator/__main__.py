@@ -35,6 +35,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plan", choices=PLANS, default="all")
     parser.add_argument("--daily-limit", type=int, help="calls; default: the plan's")
+    parser.add_argument("--us-rows", type=int, help="listings of US in all; the real one has 45000")
+    parser.add_argument(
+        "--actions-listed",
+        choices=("next-morning", "with-session"),
+        default="next-morning",
+        help="when splits and dividends are listed (default: next-morning, 02:00 to 04:00 UTC)",
+    )
     parser.add_argument("--minute-limit", type=int, default=1000, help="requests")
     return parser
 
@@ -57,6 +64,8 @@ def _config(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> C
         minute_limit=arguments.minute_limit,
         tickers=tickers if tickers and tickers.is_dir() else None,
         companies=arguments.companies,
+        us_rows=arguments.us_rows,
+        next_morning=arguments.actions_listed == "next-morning",
     )
 
 

@@ -7,6 +7,7 @@ gives status and body. Knows nothing of tokens, plans, costs and limits.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,14 +17,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from screener_local.simulator import fundamentals
+from screener_local.simulator import events as ev
+from screener_local.simulator import fundamentals, references
+from screener_local.simulator.actions import Split
 from screener_local.simulator.exchanges import EXCHANGES, Exchange, find
 from screener_local.simulator.market import Bars
 from screener_local.simulator.noise import key_of
 from screener_local.simulator.render import as_csv, as_json, fraction, keyed
 from screener_local.simulator.sessions import EPOCH, to_date, to_day
+from screener_local.simulator.shown import View
 from screener_local.simulator.universe import Listing
-from screener_local.simulator.world import View, World
+from screener_local.simulator.world import World
 
 NOT_FOUND: Final = "Ticker Not Found."
 FREE_WARNING: Final = "Data is limited by one year as you have free subscription."
@@ -105,7 +109,8 @@ def _asset(world: World, ticker: str, now: datetime) -> tuple[View, int]:
     code, dot, suffix = ticker.rpartition(".")
     if not dot:
         code, suffix = ticker, "US"
-    exchange = EXCHANGES.get(suffix.upper())
+    suffix = suffix.upper()
+    exchange = EXCHANGES.get(suffix) or references.market_of(code.upper(), suffix)
     if exchange is None:
         raise _not_found()
     view = world.view(exchange, now)
@@ -144,42 +149,53 @@ def _eod(world: World, ticker: str, query: Query, now: datetime, *, free: bool) 
         low = max(low, to_day(now.date() - timedelta(days=365)))
     wanted = query.get("filter", "")
     is_last = wanted.startswith("last_") and wanted[5:] in _LAST
-    bars = view.market.history(asset, low, view.visible if high is None else high, view.visible)
-    rows = [
-        dict(zip(_EOD, row, strict=True))
-        for row in _rows(bars, [_iso(day) for day in bars.at.tolist()])
-    ]
+    bars = view.history(asset, low, view.visible if high is None else high)
     if is_last and _is_json(query):
-        return Answer(200, as_json(rows[-1][wanted[5:]] if rows else "NA"))
+        column = {"date": "at"}.get(wanted[5:], wanted[5:])
+        last = getattr(bars, column)[-1].item() if len(bars) else "NA"
+        if column == "at" and len(bars):
+            last = _iso(last)
+        return Answer(
+            200, as_json(int(last) if isinstance(last, float) and last.is_integer() else last)
+        )
+    rows = _eod_rows(bars)
     if free and rows:
-        rows[-1]["warning"] = FREE_WARNING
+        rows[-1] = rows[-1][:-1] + f',"warning":"{FREE_WARNING}"}}'
     if query.get("order", "a").lower() == "d":
         rows.reverse()
     if _is_json(query):
-        return Answer(200, as_json(rows))
+        return Answer(200, f"[{','.join(rows)}]".encode())
     header = ("Date", "Open", "High", "Low", "Close", "Adjusted_close", "Volume")
-    return _csv(header, [[row[name] for name in _EOD] for row in rows], count_last=True)
+    values = [list(json.loads(row).values())[:7] for row in rows]
+    return _csv(header, values, count_last=True)
 
 
-_EOD: Final = ("date", "open", "high", "low", "close", "adjusted_close", "volume")
+#: Numbers have at most 15 digits, so this writes each as it is, whole ones without a point.
+_PRICES: Final = (
+    '"open":%.15g,"high":%.15g,"low":%.15g,"close":%.15g,"adjusted_close":%.15g,"volume":%.15g}'
+)
+_EOD_ROW: Final = '{"date":"%s",' + _PRICES
+_BULK_ROW: Final = '{"code":%s,"exchange_short_name":"%s","date":"%s",' + _PRICES
 
 
-def _rows(bars: Bars, first: list[str]) -> list[tuple[Any, ...]]:
-    """One tuple a bar: of `first`, and its numbers, which have four decimals at most."""
-    columns = [
-        [int(value) if value.is_integer() else value for value in column.tolist()]
-        for column in (bars.open, bars.high, bars.low, bars.close, bars.adjusted, bars.volume)
-    ]
-    return list(zip(first, *columns, strict=True))
+def _columns(bars: Bars) -> list[list[float]]:
+    names = ("open", "high", "low", "close", "adjusted", "volume")
+    return [getattr(bars, name).tolist() for name in names]
+
+
+def _eod_rows(bars: Bars) -> list[str]:
+    """JSON, a text a bar: dictionaries would cost most of the time of an answer."""
+    days = [_iso(day) for day in bars.at.tolist()]
+    return [_EOD_ROW % row for row in zip(days, *_columns(bars), strict=True)]
 
 
 def _div(world: World, ticker: str, query: Query, now: datetime) -> Answer:
     view, asset = _asset(world, ticker, now)
     low, high = _day(query, "from") or 0, _day(query, "to")
-    listing = view.listings[asset]
+    listing = view.row(asset)
     found = [
         item
-        for item in view.market.dividends(asset, view.visible)
+        for item in view.dividends(asset)
         if low <= item.day and (high is None or item.day <= high)
     ]
     if not _is_json(query):
@@ -201,12 +217,17 @@ def _div(world: World, ticker: str, query: Query, now: datetime) -> Answer:
                     "period": "Quarterly" if american else None,
                     "value": _six(item.adjusted),
                     "unadjustedValue": _six(item.amount),
-                    "currency": listing.currency,
+                    "currency": item.currency or listing.currency,
                 }
                 for item in found
             ]
         ),
     )
+
+
+def split_text(item: Split) -> str:
+    """A split as the vendor writes it."""
+    return fraction(item.new, item.old)
 
 
 def _six(value: float) -> int | float:
@@ -218,8 +239,8 @@ def _splits(world: World, ticker: str, query: Query, now: datetime) -> Answer:
     view, asset = _asset(world, ticker, now)
     low, high = _day(query, "from") or 0, _day(query, "to")
     rows = [
-        (to_date(item.day).isoformat(), fraction(item.new, item.old))
-        for item in view.market.splits(asset, view.visible)
+        (to_date(item.day).isoformat(), split_text(item))
+        for item in view.splits(asset)
         if low <= item.day and (high is None or item.day <= high)
     ]
     if _is_json(query):
@@ -233,11 +254,9 @@ def _csv(header: Any, rows: Any, *, blank_first: bool = False, count_last: bool 
 
 
 def _payload(world: World, view: View, asset: int) -> dict[str, Any]:
-    recent = view.market.history(asset, view.visible - 30, view.visible, view.visible)
+    recent = view.history(asset, view.visible - 30, view.visible)
     close = float(recent.close[-1]) if len(recent) else None
-    return fundamentals.payload(
-        view.listings[asset], view.exchange, world.seed, view.now.date(), close
-    )
+    return fundamentals.payload(view.row(asset), view.exchange, world.seed, view.now.date(), close)
 
 
 def _fundamentals(world: World, ticker: str, query: Query, now: datetime) -> Answer:
@@ -261,8 +280,12 @@ def _bulk_day(world: World, path_code: str, query: Query, now: datetime) -> Answ
     wanted = {name.removesuffix(f".{exchange.code}") for name in names}
 
     def kept(asset: int) -> bool:
-        listing = view.listings[asset]
-        return (venue is None or listing.venue == venue) and (not wanted or listing.code in wanted)
+        row = view.names.rows[asset]
+        return (
+            row is not None
+            and (venue is None or row.venue == venue)
+            and (not wanted or row.code in wanted)
+        )
 
     day = view.visible if asked is None else asked
     if kind == "splits":
@@ -270,57 +293,67 @@ def _bulk_day(world: World, path_code: str, query: Query, now: datetime) -> Answ
     if kind == "dividends":
         return _bulk_dividends(view, day, kept, query)
     bars, shown = _bulk_bars(view, day)
-    keep = np.array([kept(int(asset)) for asset in bars.at], dtype=np.bool_)
+    keep = np.array([kept(asset) for asset in bars.at.tolist()], dtype=np.bool_)
     bars = bars.where(keep)
-    rows = _rows(bars, [view.listings[int(asset)].code for asset in bars.at])
+    codes = [view.row(asset).code for asset in bars.at.tolist()]
     dated = to_date(shown).isoformat()
+    columns = _columns(bars)
     if not _is_json(query):
         header = ("Code", "Ex", "Date", "Open", "High", "Low", "Close", "Adjusted_close", "Volume")
-        lines = [(row[0], exchange.code, dated, *row[1:]) for row in rows]
-        return _csv(header, lines, blank_first=True, count_last=True)
-    body = as_json(
-        [
-            {
-                "code": row[0],
-                "exchange_short_name": exchange.code,
-                "date": dated,
-                **dict(zip(_EOD[1:], row[1:], strict=True)),
-            }
-            for row in rows
+        lines = [
+            (code, exchange.code, dated, *(_number(value) for value in row))
+            for code, *row in zip(codes, *columns, strict=True)
         ]
-    )
-    return Answer(200, body)
+        return _csv(header, lines, blank_first=True, count_last=True)
+    names = [json.dumps(code) for code in codes]
+    rows = [
+        _BULK_ROW % (name, exchange.code, dated, *row)
+        for name, *row in zip(names, *columns, strict=True)
+    ]
+    return Answer(200, f"[{','.join(rows)}]".encode())
+
+
+def _number(value: float) -> int | float:
+    return int(value) if value.is_integer() else value
 
 
 def _bulk_bars(view: View, day: int) -> tuple[Bars, int]:
     """The day's bars and the date they are given under.
 
     A session that is not published yet echoes the one before it. A day without session has nothing,
-    or a handful of residue rows.
+    or a handful of residue rows, unless a script says which.
     """
-    market, visible = view.market, view.visible
-    nothing = market.day(visible + 1, visible)
-    if day <= visible and view.sessions.is_session(day):
-        return market.day(day, visible), day
-    if day > visible:
-        today = to_day(view.now.date())
-        echoes = day <= today + 1 and view.sessions.is_session(day)
-        return (market.day(visible, visible), visible) if echoes else (nothing, day)
-    if key_of("residue", view.exchange.code, day) % 3:
+    nothing = view.market.day(view.visible + 1, view.seen)
+    if view.is_published(day):
+        return view.day(day), day
+    before = view.last_published(day)
+    scripted = [event for event in view.events if event.kind == ev.HOLIDAY and event.low == day]
+    if view.is_session(day) and not scripted:
+        echoes = day <= to_day(view.now.date()) + 1
+        return (view.day(before), before) if echoes else (nothing, day)
+    if day > to_day(view.now.date()) or before < 0:
         return nothing, day
-    before = int(view.sessions.before(np.array([day]))[0])
-    bars = market.day(before, visible)
-    return bars.where(np.arange(len(bars)) < 12), day
+    answer, rows = "nothing", 12
+    if scripted:
+        answer, rows = scripted[-1].say["answer"], scripted[-1].say["rows"]
+    elif key_of("residue", view.exchange.code, day) % 3 == 0:
+        answer = "residue"
+    if answer == "nothing":
+        return nothing, day
+    bars = view.day(before)
+    if answer == "echo":
+        return bars, before
+    return bars.where(np.arange(len(bars)) < rows), day
 
 
 def _bulk_splits(view: View, day: int, kept: Callable[[int], bool], query: Query) -> Answer:
-    found = [item for item in view.market.splits_on(day, view.visible) if kept(item.asset)]
+    found = [item for item in view.splits_on(day) if kept(item.asset)]
     rows = [
         (
-            view.listings[item.asset].code,
+            view.row(item.asset).code,
             view.exchange.code,
             to_date(item.day).isoformat(),
-            fraction(item.new, item.old),
+            split_text(item),
         )
         for item in found
     ]
@@ -331,11 +364,11 @@ def _bulk_splits(view: View, day: int, kept: Callable[[int], bool], query: Query
 
 
 def _bulk_dividends(view: View, day: int, kept: Callable[[int], bool], query: Query) -> Answer:
-    found = [item for item in view.market.dividends_on(day, view.visible) if kept(item.asset)]
+    found = [item for item in view.dividends_on(day) if kept(item.asset)]
     dated = to_date(day).isoformat()
     if not _is_json(query):
         rows = [
-            (view.listings[item.asset].code, view.exchange.code, dated, f"{item.amount:.5f}")
+            (view.row(item.asset).code, view.exchange.code, dated, f"{item.amount:.5f}")
             for item in found
         ]
         return _csv(("Code", "Ex", "Date", "Dividend"), rows, count_last=True)
@@ -344,11 +377,11 @@ def _bulk_dividends(view: View, day: int, kept: Callable[[int], bool], query: Qu
         as_json(
             [
                 {
-                    "code": view.listings[item.asset].code,
+                    "code": view.row(item.asset).code,
                     "exchange": view.exchange.code,
                     "date": dated,
                     "dividend": _six(item.adjusted),
-                    "currency": view.listings[item.asset].currency,
+                    "currency": item.currency or view.row(item.asset).currency,
                     "declarationDate": "",
                     "recordDate": "",
                     "paymentDate": "",
@@ -362,18 +395,26 @@ def _bulk_dividends(view: View, day: int, kept: Callable[[int], bool], query: Qu
 
 
 def _symbol_list(world: World, path_code: str, query: Query, now: datetime) -> Answer:
-    exchange, venue = _exchange(path_code)
     kind = query.get("type")
     if kind and kind not in _TYPES:
         raise _invalid("type", "The selected type is invalid.")
     delisted = query.get("delisted") == "1"
+    if path_code.upper() in references.PSEUDO:
+        listed, venue = references.rows_of(path_code.upper()), None
+        left = 1.0
+    else:
+        exchange, venue = _exchange(path_code)
+        view = world.view(exchange, now)
+        listed = [row for _, row in view.listed()]
+        left = view.list_share()
     rows = [
         item
-        for item in world.listed(exchange)
+        for item in listed
         if item.delisted == delisted
         and (venue is None or item.venue == venue)
         and (not kind or item.type in _TYPES[kind])
     ]
+    rows = rows[: int(len(rows) * left)] if left < 1.0 else rows
     if not _is_json(query):
         header = ("Code", "Name", "Country", "Exchange", "Currency", "Type", "Isin")
         return _csv(header, [list(_list_row(item).values())[:7] for item in rows])
@@ -398,13 +439,13 @@ def _exchanges_list(world: World, subject: str, query: Query, now: datetime) -> 
         {
             "Name": item.name,
             "Code": item.code,
-            "OperatingMIC": item.operating_mic,
+            "OperatingMIC": item.operating_mic or None,
             "Country": item.country,
             "Currency": item.currency,
             "CountryISO2": item.iso2,
             "CountryISO3": item.iso3,
         }
-        for item in EXCHANGES.values()
+        for item in (*EXCHANGES.values(), *references.PSEUDO.values())
     ]
     if _is_json(query):
         return Answer(200, as_json(rows))
@@ -422,7 +463,7 @@ def _exchange_details(world: World, path_code: str, query: Query, now: datetime)
     high = today + 183 if high is None else high
     zone = ZoneInfo(exchange.time_zone)
     local = now.astimezone(zone)
-    is_open = view.sessions.is_session(to_day(local.date())) and (
+    is_open = view.is_session(to_day(local.date())) and (
         exchange.opens <= local.time() < exchange.closes
     )
     utc = [
@@ -431,15 +472,16 @@ def _exchange_details(world: World, path_code: str, query: Query, now: datetime)
         .strftime("%H:%M:%S")
         for moment in (exchange.opens, exchange.closes)
     ]
-    active = sum(not item.delisted for item in view.listings)
-    details = {
+    active = sum(not row.delisted for _, row in view.listed())
+    holidays = _holidays(view, low, high)
+    details: dict[str, Any] = {
         "Name": exchange.name,
         "Code": exchange.code,
         "OperatingMIC": exchange.operating_mic,
         "Country": exchange.country,
         "Currency": exchange.currency,
         "Timezone": exchange.time_zone,
-        "ExchangeHolidays": keyed(_holidays(view, low, high)),
+        "ExchangeHolidays": keyed(holidays),
         "ExchangeEarlyCloseDays": keyed(
             {"Date": to_date(day).isoformat(), "Holiday": "Early close"}
             for day in sorted(view.sessions.early)
@@ -455,10 +497,15 @@ def _exchange_details(world: World, path_code: str, query: Query, now: datetime)
         },
         "ActiveTickers": active,
         "PreviousDayUpdatedTickers": active,
-        "UpdatedTickers": len(view.market.day(view.visible, view.visible))
-        if view.visible == today
-        else 0,
+        "UpdatedTickers": len(view.day(view.visible)) if view.visible == today else 0,
     }
+    for event in view.events:
+        if event.kind == ev.DETAILS and not event.mended(now):
+            details |= event.say["set"]
+            shape = event.say["holidays"]
+            if shape is not None:
+                shapes: dict[str, Any] = {"list": holidays, "object": keyed(holidays), "empty": []}
+                details["ExchangeHolidays"] = shapes[shape]
     return Answer(200, as_json(details))
 
 
@@ -467,7 +514,7 @@ def _holidays(view: View, low: int, high: int) -> list[dict[str, str]]:
     found = []
     for day in range(max(low, 0), high + 1):
         when = EPOCH + timedelta(days=day)
-        closed = when.weekday() < 5 and not view.sessions.is_session(day)
+        closed = when.weekday() < 5 and not view.is_session(day)
         if closed:
             found.append(
                 {"Holiday": "Exchange Holiday", "Date": when.isoformat(), "Type": "official"}
@@ -491,11 +538,31 @@ def _bulk_fundamentals(world: World, path_code: str, query: Query, now: datetime
         offset = _whole(query, "offset", 0)
         assets = [
             asset
-            for asset, item in enumerate(view.listings)
-            if not item.delisted and (venue is None or item.venue == venue)
+            for asset, row in view.listed()
+            if not row.delisted and (venue is None or row.venue == venue)
         ][offset : offset + limit]
     rows = keyed(fundamentals.bulk_row(_payload(world, view, asset)) for asset in assets)
     return Answer(200, as_json(rows))
+
+
+def _symbol_changes(world: World, subject: str, query: Query, now: datetime) -> Answer:
+    """Renamings, which the vendor tells of `US` only."""
+    low, high = _day(query, "from"), _day(query, "to")
+    rows = [
+        {
+            "exchange": "US",
+            "old_symbol": change.old,
+            "new_symbol": change.new,
+            "company_name": change.name,
+            "effective": to_date(change.day).isoformat(),
+        }
+        for change in world.changes(now)
+        if (low is None or change.day >= low) and (high is None or change.day <= high)
+    ]
+    if _is_json(query):
+        return Answer(200, as_json(rows))
+    header = ("exchange", "old_symbol", "new_symbol", "company_name", "effective")
+    return _csv(header, [list(row.values()) for row in rows])
 
 
 def _whole(query: Query, name: str, default: int) -> int:
@@ -516,4 +583,5 @@ _ANSWERS: Final[dict[str, Callable[[World, str, Query, datetime], Answer]]] = {
     "fundamentals": _fundamentals,
     "eod-bulk-last-day": _bulk_day,
     "bulk-fundamentals": _bulk_fundamentals,
+    "symbol-change-history": _symbol_changes,
 }

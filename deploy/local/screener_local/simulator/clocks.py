@@ -1,8 +1,8 @@
 """The two clocks of the vendor: what data exists, and what quota day and minute it is.
 
-The data clock follows real time, or stands still where it was set. The accounting clock follows
-real time, or runs on from where it was set. They are independent. Real time comes in as an
-argument; nothing here reads it.
+The data clock follows real time, or stands still where it was set, or runs on from there. The
+accounting clock follows real time, or runs on from where it was set. They are independent. Real
+time comes in as an argument; nothing here reads it.
 """
 
 from __future__ import annotations
@@ -42,24 +42,31 @@ class Clocks:
 
     real: Now
     data_set: datetime | None = None
+    _data_offset: timedelta | None = None
     _accounting_offset: timedelta | None = None
 
     def data(self) -> datetime:
-        return self.data_set or self.real()
+        return self.data_set or self.real() + (self._data_offset or timedelta())
 
     def accounting(self) -> datetime:
         return self.real() + (self._accounting_offset or timedelta())
 
     @property
+    def data_is_set(self) -> bool:
+        return self.data_set is not None or self._data_offset is not None
+
+    @property
     def accounting_is_set(self) -> bool:
         return self._accounting_offset is not None
 
-    def set_data(self, moment: datetime | None) -> None:
-        self.data_set = moment
+    def set_data(self, moment: datetime | None, *, runs: bool = False) -> None:
+        self.data_set = None if runs else moment
+        self._data_offset = moment - self.real() if runs and moment is not None else None
 
     def set_accounting(self, moment: datetime | None) -> None:
         self._accounting_offset = None if moment is None else moment - self.real()
 
     def reset(self) -> None:
         self.data_set = None
+        self._data_offset = None
         self._accounting_offset = None

@@ -42,13 +42,14 @@ _CLEAR_STEP: Final = 5e-6
 @dataclass(frozen=True)
 class RealAction:
     """A split (`new` for `old` shares) or a cash dividend (`amount` a share, as paid) on its
-    ex-date (`day`).
+    ex-date (`day`). `currency` "" is the listing's own.
     """
 
     day: int
     new: float = 1.0
     old: float = 1.0
     amount: float = 0.0
+    currency: str = ""
 
 
 @dataclass(frozen=True)

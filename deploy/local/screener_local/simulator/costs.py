@@ -14,6 +14,7 @@ COSTS: Final[dict[str, int]] = {
     "fundamentals": 10,
     "eod-bulk-last-day": 100,
     "bulk-fundamentals": 100,
+    "symbol-change-history": 5,
     "user": 1,
     "internal-user": 1,
 }

@@ -16,7 +16,7 @@ class Exchange:
 
     `calendar` is the id in exchange_calendars; `late_close` a local close that the calendar lacks,
     from `late_close_from` on; `delay` from close to publication; `size` how many common stocks are
-    listed when there is no code list on disk.
+    listed when there is no code list on disk; `subunit` what some of its listings are quoted in.
     """
 
     code: str
@@ -34,6 +34,11 @@ class Exchange:
     delay: timedelta = timedelta(hours=2)
     late_close: time | None = None
     late_close_from: date = date.min
+    subunit: str = ""
+
+
+#: A calendar that no library knows: every weekday but a few holidays.
+WEEKDAYS: Final = "weekdays"
 
 
 def _euronext(
@@ -175,6 +180,77 @@ _ALL: Final = (
         time(8),
         time(16, 30),
         24,
+    ),
+    Exchange(
+        "MI",
+        "Borsa Italiana",
+        "XMIL",
+        "XMIL",
+        "Italy",
+        "IT",
+        "ITA",
+        "EUR",
+        "Europe/Rome",
+        time(9),
+        time(17, 30),
+        60,
+    ),
+    Exchange(
+        "HK",
+        "Hong Kong Exchange",
+        "XHKG",
+        "XHKG",
+        "Hong Kong",
+        "HK",
+        "HKG",
+        "HKD",
+        "Asia/Hong_Kong",
+        time(9, 30),
+        time(16),
+        80,
+    ),
+    Exchange(
+        "TSE",
+        "Tokyo Stock Exchange",
+        "XTKS",
+        "XTKS",
+        "Japan",
+        "JP",
+        "JPN",
+        "JPY",
+        "Asia/Tokyo",
+        time(9),
+        time(15),
+        80,
+    ),
+    Exchange(
+        "JSE",
+        "Johannesburg Exchange",
+        "XJSE",
+        "XJSE",
+        "South Africa",
+        "ZA",
+        "ZAF",
+        "ZAR",
+        "Africa/Johannesburg",
+        time(9),
+        time(17),
+        40,
+        subunit="ZAC",
+    ),
+    Exchange(
+        "XNAI",
+        "Nairobi Securities Exchange",
+        "XNAI",
+        WEEKDAYS,
+        "Kenya",
+        "KE",
+        "KEN",
+        "KES",
+        "Africa/Nairobi",
+        time(9, 30),
+        time(15),
+        30,
     ),
 )
 

@@ -244,7 +244,7 @@ def payload(
 
     `close` is the last price in the listing's unit, if it has one.
     """
-    draw = _Draw(seed, listing.ticker)
+    draw = _Draw(seed, f"{listing.born}.{listing.exchange}")
     steady = listing.exchange == "US" and listing.code in STEADY
     thin = listing.delisted or (draw.unit("thin") < 0.14 and not steady)
     if listing.type != "Common Stock":

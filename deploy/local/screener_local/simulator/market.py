@@ -4,13 +4,14 @@ Everything hangs on (seed, exchange, code, day), so any range of any asset and a
 can be computed alone and agree. Open to close are raw; `adjusted_close` and `volume` are rewritten
 by every later action that is visible. Pure.
 
-An action is visible with its ex-date's session: then the last bar's adjusted_close is its close,
-and earlier ones are not.
+An action rewrites the history with its ex-date's session: then the last bar's adjusted_close is its
+close, and earlier ones are not. It is listed the next morning.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Any, Final
 
@@ -18,9 +19,25 @@ import numpy as np
 import numpy.typing as npt
 
 from screener_local.simulator import noise
-from screener_local.simulator.companies import RealBars
+from screener_local.simulator.actions import (
+    NEVER,
+    Dividend,
+    Seen,
+    Split,
+    Table,
+    dividends,
+    dividends_of,
+    factors,
+    factors_of_day,
+    seen_of,
+    splits,
+)
+from screener_local.simulator.companies import RealAction, RealBars
+from screener_local.simulator.events import ACTION, DIVIDEND, SPLIT, Event
+from screener_local.simulator.faults import BadFault
 from screener_local.simulator.noise import Floats, Ints, Keys
-from screener_local.simulator.sessions import Sessions, to_day
+from screener_local.simulator.references import INDEX, LEVELS, RATE
+from screener_local.simulator.sessions import EPOCH, Sessions, to_day
 from screener_local.simulator.universe import STEADY, Listing
 
 Bools = npt.NDArray[np.bool_]
@@ -49,7 +66,8 @@ Bools = npt.NDArray[np.bool_]
     _TURNOVER,
     _SKIPPED,
     _FLAT,
-) = range(1, 24)
+    _LIST_TIME,
+) = range(1, 25)
 
 _RATIOS: Final = np.array(
     [[2, 1], [2, 1], [3, 1], [4, 1], [5, 1], [10, 1], [3, 2], [1, 10], [1, 20], [1, 5]],
@@ -61,6 +79,7 @@ _FORWARD_RATIOS: Final = 7
 #: reached.
 _GRAIN: Final = 2.0**36
 _NEVER: Final = 10**6
+_EPOCH_DAYS: Final = (EPOCH - date(1970, 1, 1)).days
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,7 @@ class Bars:
     def __len__(self) -> int:
         return len(self.at)
 
-    def where(self, keep: Bools) -> Bars:
+    def where(self, keep: Bools | slice) -> Bars:
         return Bars(
             self.at[keep],
             self.open[keep],
@@ -91,24 +110,6 @@ class Bars:
             self.adjusted[keep],
             self.volume[keep],
         )
-
-
-@dataclass(frozen=True)
-class Dividend:
-    """`amount` as paid a share; `adjusted` for the splits after it; days since the epoch."""
-
-    asset: int
-    day: int
-    amount: float
-    adjusted: float
-
-
-@dataclass(frozen=True)
-class Split:
-    asset: int
-    day: int
-    new: float
-    old: float
 
 
 @dataclass(frozen=True)
@@ -132,217 +133,326 @@ class _Traits:
     skipped: Floats
     flat: Floats
     steady: Bools
+    splits: Bools
 
 
 @dataclass(frozen=True)
-class _Actions:
-    """Every action of every asset, ascending by asset and day.
+class Given:
+    """A real or made series that was handed in, for one code, ascending by day.
 
-    `log_step` is what the action does to a made-up raw price, `log_split` to its share count; both
-    0 for real actions, which the real bars already contain. `factor` multiplies every
-    adjusted_close before it, `split` every volume.
+    With `adjusted` it is served as it is, volumes too; without, volumes are as traded, and the
+    actions adjust both.
     """
 
-    asset: Ints
-    day: Ints
-    is_split: Bools
-    new: Floats
-    old: Floats
-    amount: Floats
-    factor: Floats
-    split: Floats
-    log_step: Floats
-    log_split: Floats
-    start: Ints
+    bars: Bars
+    verbatim: bool
+    actions: tuple[RealAction, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """An event of an exchange's actions, and the asset that it is about; None: all of them."""
+
+    asset: int | None
+    event: Event
+
+
+@dataclass(frozen=True)
+class Script:
+    """What is scripted of a market's assets, by their numbers. Days are both included."""
+
+    life: Mapping[int, tuple[int | None, int | None]] = field(default_factory=dict)
+    gaps: Mapping[int, list[tuple[int, int]]] = field(default_factory=dict)
+    actions: tuple[Scripted, ...] = ()
+    given: Mapping[int, Given] = field(default_factory=dict)
+    next_morning: bool = True
 
 
 class Market:
     """The bars and actions of one exchange's listings.
 
-    Every method takes `visible`, the last published session's day.
+    Every question says when it is asked: `Seen`, or the last published session's day, which knows
+    every action with its session.
     """
 
     def __init__(
-        self, listings: list[Listing], sessions: Sessions, seed: int, real: dict[str, RealBars]
+        self,
+        listings: list[Listing],
+        sessions: Sessions,
+        seed: int,
+        real: dict[str, RealBars],
+        script: Script | None = None,
     ) -> None:
+        script = script or Script()
         self.sessions = sessions
+        self._script = script
         self.index = {listing.code: number for number, listing in enumerate(listings)}
         scope = listings[0].exchange if listings else ""
         traits = _traits(listings, seed, scope)
+        self._given = {asset: given.bars for asset, given in script.given.items() if given.verbatim}
         self._real = {self.index[code]: bars for code, bars in real.items() if code in self.index}
-        self._traits = _continue_real(traits, self._real)
-        self._actions = self._make_actions()
+        traits = _continue_real(traits, self._real)
+        derived = {a: given for a, given in script.given.items() if not given.verbatim}
+        self._real |= {asset: _as_real(given) for asset, given in derived.items()}
+        self._traits = _with_lives(traits, script)
+        actions = {asset: real.actions for asset, real in self._real.items()}
+        actions |= {asset: given.actions for asset, given in script.given.items()}
+        self.actions = self._make_actions(actions, script)
+
+    @property
+    def size(self) -> int:
+        """How many assets there are."""
+        return len(self._traits.first)
 
     # -- asking ------------------------------------------------------------------------------------
-    # ------------------------------
 
-    def first_day(self, asset: int) -> int:
-        """The day of the asset's first bar at the earliest."""
-        real = self._real.get(asset)
-        return int(real.day[0]) if real is not None else int(self._traits.first[asset])
+    def seen(self, visible: int, at: int | None = None) -> Seen:
+        """What is known at `at`, seconds since 1970."""
+        return seen_of(self.actions, visible, at)
 
-    def history(self, asset: int, low: int, high: int, visible: int) -> Bars:
+    def history(self, asset: int, low: int, high: int, when: Seen | int) -> Bars:
         """Bars of one asset with low ≤ day ≤ high, ascending."""
-        high = min(high, visible)
-        days = self.sessions.days
-        days = days[(days >= low) & (days <= high)]
-        which = np.full(len(days), asset, dtype=np.int64)
-        raw = self._raw(which, days)
-        real = self._real.get(asset)
-        if real is not None:
-            raw = _joined(real, low, high, raw)
-        adjust, split = self._factors_of(asset, raw.at, visible)
+        seen = self._seen(when)
+        high = min(high, seen.visible)
+        given = self._given.get(asset)
+        if given is not None:
+            return given.where((given.at >= low) & (given.at <= high))
+        raw = self._bars(asset, low, high, self.actions)
+        adjust, split = factors(self.actions, seen, asset, raw.at)
         return _as_vendor(raw, adjust, split)
 
-    def day(self, day: int, visible: int) -> Bars:
+    def day(self, day: int, when: Seen | int) -> Bars:
         """Bars of one session of all assets, ascending by asset.
 
         Equal to what `history` gives for that day.
         """
-        count = len(self._traits.first)
-        which = np.arange(count, dtype=np.int64)
-        if day > visible or not self.sessions.is_session(day):
+        seen = self._seen(when)
+        which = np.arange(self.size, dtype=np.int64)
+        if day > seen.visible or not self.sessions.is_session(day):
             which = which[:0]
-        raw = self._raw(which, np.full(len(which), day, dtype=np.int64), by_asset=True)
+        raw = self._raw(which, np.full(len(which), day, dtype=np.int64), self.actions, by_day=True)
+        if not len(which):
+            return raw
         for asset, real in self._real.items():
-            if len(which):
-                raw = _with_real(raw, asset, real, day)
-        adjust, split = np.ones(count), np.ones(count)
-        actions = self._actions
-        later = np.flatnonzero((actions.day > day) & (actions.day <= visible))[::-1]
-        np.multiply.at(adjust, actions.asset[later], actions.factor[later])
-        np.multiply.at(split, actions.asset[later], actions.split[later])
-        return _as_vendor(raw, adjust[raw.at], split[raw.at])
+            if day <= int(real.day[-1]):
+                raw = _placed(raw, asset, _real_bars(real, day, day))
+        adjust, split = factors_of_day(self.actions, seen, day, self.size)
+        bars = _as_vendor(raw, adjust[raw.at], split[raw.at])
+        for asset, given in self._given.items():
+            bars = _placed(bars, asset, given.where(given.at == day))
+        return bars
 
-    def dividends(self, asset: int, visible: int) -> list[Dividend]:
+    def dividends(self, asset: int, when: Seen | int) -> list[Dividend]:
         """Dividends of one asset, ascending by ex-date."""
-        return self._dividends(self._visible_of(asset, visible), visible)
+        return dividends_of(self.actions, self._seen(when), asset)
 
-    def splits(self, asset: int, visible: int) -> list[Split]:
+    def splits(self, asset: int, when: Seen | int) -> list[Split]:
         """Splits of one asset, ascending by ex-date."""
-        return self._splits(self._visible_of(asset, visible))
+        rows = self.actions.rows_of(asset)
+        return splits(self.actions, self._seen(when), np.arange(rows.start, rows.stop))
 
-    def dividends_on(self, day: int, visible: int) -> list[Dividend]:
+    def dividends_on(self, day: int, when: Seen | int) -> list[Dividend]:
         """Dividends with that ex-date of all assets, ascending by asset."""
-        return self._dividends(self._on(day, visible), visible)
+        return dividends(self.actions, self._seen(when), np.flatnonzero(self.actions.day == day))
 
-    def splits_on(self, day: int, visible: int) -> list[Split]:
+    def splits_on(self, day: int, when: Seen | int) -> list[Split]:
         """Splits with that ex-date of all assets, ascending by asset."""
-        return self._splits(self._on(day, visible))
+        return splits(self.actions, self._seen(when), np.flatnonzero(self.actions.day == day))
+
+    def _seen(self, when: Seen | int) -> Seen:
+        return self.seen(when) if isinstance(when, int) else when
 
     # -- actions -----------------------------------------------------------------------------------
-    # ------------------------------
 
-    def _rows_of(self, asset: int) -> Ints:
-        start = self._actions.start
-        return np.arange(start[asset], start[asset + 1], dtype=np.int64)
-
-    def _visible_of(self, asset: int, visible: int) -> Ints:
-        rows = self._rows_of(asset)
-        return rows[self._actions.day[rows] <= visible]
-
-    def _on(self, day: int, visible: int) -> Ints:
-        return np.flatnonzero((self._actions.day == day) & (day <= visible)).astype(np.int64)
-
-    def _dividends(self, rows: Ints, visible: int) -> list[Dividend]:
-        actions = self._actions
-        found = []
-        for row in rows[~actions.is_split[rows]]:
-            asset, day, amount = (
-                int(actions.asset[row]),
-                int(actions.day[row]),
-                float(actions.amount[row]),
-            )
-            _, split = self._factors_of(asset, np.array([day]), visible)
-            found.append(Dividend(asset, day, amount, amount / float(split[0])))
-        return found
-
-    def _splits(self, rows: Ints) -> list[Split]:
-        actions = self._actions
-        return [
-            Split(
-                int(actions.asset[row]),
-                int(actions.day[row]),
-                float(actions.new[row]),
-                float(actions.old[row]),
-            )
-            for row in rows[actions.is_split[rows]]
-        ]
-
-    def _factors_of(self, asset: int, days: Ints, visible: int) -> tuple[Floats, Floats]:
-        """What the visible actions after each day make of its adjusted_close and of its volume."""
-        rows = self._visible_of(asset, visible)
-        actions = self._actions
-        adjust = np.append(np.cumprod(actions.factor[rows][::-1])[::-1], 1.0)
-        split = np.append(np.cumprod(actions.split[rows][::-1])[::-1], 1.0)
-        at = np.searchsorted(actions.day[rows], days, side="right")
-        return adjust[at], split[at]
-
-    def _make_actions(self) -> _Actions:
+    def _make_actions(self, real: Mapping[int, tuple[RealAction, ...]], script: Script) -> Table:
         planned = _planned(self._traits, self.sessions)
-        asset, day, ratio, size = planned.asset, planned.day, planned.ratio, planned.size
-        is_split = ratio >= 0
-        new = np.where(is_split, _RATIOS[ratio, 0], 1.0)
-        old = np.where(is_split, _RATIOS[ratio, 1], 1.0)
-        log_split = _grained(np.log(new / old))
+        for asset, spans in script.gaps.items():
+            for low, high in spans:
+                gone = (planned.asset == asset) & (planned.day >= low) & (planned.day <= high)
+                planned = planned.where(~gone)
+        parts = [self._computed(planned)]
+        for asset, actions in real.items():
+            parts += [_real_part(asset, action, self._close_of(asset)) for action in actions]
+        table = self._table(parts, script)
+        table = _with_currencies(table, script.given)
+        extras: dict[int, list[Event]] = {}
+        for item in script.actions:
+            if item.event.kind in (SPLIT, DIVIDEND) and item.asset is not None:
+                extras.setdefault(item.asset, []).append(item.event)
+        if extras:
+            touched = np.isin(table.asset, list(extras))
+            made = [self._with_extras(asset, planned, table, extras[asset]) for asset in extras]
+            table = _merged([table.where(~touched, self.size), *made], self.size)
+        for item in script.actions:
+            if item.event.kind == ACTION:
+                table = _spoilt(table, item)
+        return table
+
+    def _computed(self, planned: _Planned) -> _Part:
+        """Made-up actions, with the amounts that their prices make of the dividends."""
+        asset, day, size = planned.asset, planned.day, planned.size
+        is_split = planned.size == 0
+        log_split = _grained(np.log(planned.new / planned.old))
         log_step = np.where(is_split, -log_split, _grained(np.log1p(-size)))
-        start = np.searchsorted(asset, np.arange(len(self._traits.first) + 1))
+        start = np.searchsorted(asset, np.arange(self.size + 1))
         total = np.cumsum(log_step)
         before = total - log_step - np.append(0.0, total)[start[asset]]
-        previous = self.sessions.before(day)
-        raw = self._continuous(asset, previous) * np.exp(before)
+        raw = self._continuous(asset, self.sessions.before(day)) * np.exp(before)
         close = _rounded(raw, self._traits.scale[asset])
         amount = np.where(is_split, 0.0, _payable(close * size))
-        made = _Actions(
+        return _Part(asset, day, planned.new, planned.old, amount, close, log_step, log_split)
+
+    def _table(self, parts: list[_Part], script: Script) -> Table:
+        asset, day, new, old, amount, close, log_step, log_split = (
+            np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(_Part)
+        )
+        order = np.lexsort((day, asset))
+        asset, day, amount = asset[order], day[order], amount[order]
+        new, old = new[order], old[order]
+        is_split = amount == 0
+        count = len(order)
+        apply_at = self.sessions.published_of(day)
+        list_at = apply_at
+        if script.next_morning:
+            spread = noise.uniform(self._traits.key[asset], _LIST_TIME, day) * 7200.0
+            list_at = _midnight(day + 1) + 7200 + spread.astype(np.int64)
+        return Table(
             asset=asset,
             day=day,
             is_split=is_split,
             new=new,
             old=old,
             amount=amount,
-            factor=np.where(is_split, old / new, 1.0 - amount / close),
+            paid=amount,
+            currency=np.full(count, -1, dtype=np.int64),
+            factor=np.where(is_split, old / new, 1.0 - amount / close[order]),
             split=new / old,
-            log_step=log_step,
-            log_split=log_split,
-            start=start,
-        )
-        return self._with_real_actions(made)
-
-    def _with_real_actions(self, made: _Actions) -> _Actions:
-        rows = []
-        for number, real in self._real.items():
-            for action in real.actions:
-                before = int(np.searchsorted(real.day, action.day)) - 1
-                factor = action.old / action.new
-                if action.amount:
-                    factor = 1.0 - action.amount / float(real.close[before])
-                rows.append((number, action, factor))
-        if not rows:
-            return made
-        zeros = np.zeros(len(rows))
-        new = np.array([action.new for _, action, _ in rows])
-        old = np.array([action.old for _, action, _ in rows])
-        amount = np.array([action.amount for _, action, _ in rows])
-        asset = np.append(made.asset, np.array([row[0] for row in rows], dtype=np.int64))
-        day = np.append(made.day, np.array([row[1].day for row in rows], dtype=np.int64))
-        order = np.lexsort((day, asset))
-        asset = asset[order]
-        return _Actions(
-            asset=asset,
-            day=day[order],
-            is_split=np.append(made.is_split, amount == 0)[order],
-            new=np.append(made.new, new)[order],
-            old=np.append(made.old, old)[order],
-            amount=np.append(made.amount, amount)[order],
-            factor=np.append(made.factor, np.array([row[2] for row in rows]))[order],
-            split=np.append(made.split, new / old)[order],
-            log_step=np.append(made.log_step, zeros)[order],
-            log_split=np.append(made.log_split, zeros)[order],
-            start=np.searchsorted(asset, np.arange(len(made.start))),
+            log_step=log_step[order],
+            log_split=log_split[order],
+            list_at=list_at,
+            apply_at=apply_at,
+            gone_at=np.full(count, NEVER, dtype=np.int64),
+            scale=np.ones(count),
+            wrong_until=np.zeros(count, dtype=np.int64),
+            scale_applied=np.zeros(count, dtype=np.bool_),
+            start=np.searchsorted(asset, np.arange(self.size + 1)),
         )
 
-    # -- made-up bars ------------------------------------------------------------------------------
-    # ------------------------------
+    def _with_extras(
+        self, asset: int, planned: _Planned, table: Table, extras: list[Event]
+    ) -> Table:
+        """The asset's actions with the scripted ones, which take the days of made-up ones; one
+        after the other, for each changes the prices that the next one is a share of.
+        """
+        days = [event.low for event in extras]
+        mine = planned.where((planned.asset == asset) & ~np.isin(planned.day, days))
+        rows = np.zeros(len(table.asset), dtype=np.bool_)
+        rows[table.rows_of(asset)] = True
+        real = rows & (table.log_step == 0) & (table.log_split == 0)
+        kept: list[Table] = [table.where(real, self.size)] if real.any() else []
+        added: list[tuple[Event, float, float, float]] = []
+        for event in sorted(extras, key=lambda event: event.low):
+            self._refuse_impossible(asset, event)
+            so_far = self._asset_table(asset, mine, kept, added)
+            bars = self._bars(asset, event.low - 90, event.low - 1, so_far)
+            close = float(bars.close[-1]) if len(bars) else float("nan")
+            amount = 0.0
+            if event.kind == DIVIDEND:
+                of_close = float(_payable(np.array([close * (event.say["yield"] or 0.0)]))[0])
+                amount = of_close if event.say["amount"] is None else event.say["amount"]
+                if not amount < close:
+                    raise BadFault(f"amount: {event.code}.{event.exchange} is worth {close:g} then")
+            added.append((event, close, amount, amount / close if amount else 0.0))
+        return self._asset_table(asset, mine, kept, added)
+
+    def _refuse_impossible(self, asset: int, event: Event) -> None:
+        real = self._real.get(asset)
+        fixed = asset in self._given or (real is not None and event.low <= int(real.day[-1]))
+        if fixed and event.say["real"]:
+            raise BadFault(
+                f"real: the bars of {event.code}.{event.exchange} are given; "
+                "an action can only be listed or adjusted for, with real false"
+            )
+
+    def _asset_table(
+        self,
+        asset: int,
+        mine: _Planned,
+        kept: list[Table],
+        added: list[tuple[Event, float, float, float]],
+    ) -> Table:
+        steps = [
+            _Planned(
+                np.array([asset], dtype=np.int64),
+                np.array([event.low], dtype=np.int64),
+                np.array([event.say["ratio"][0] if event.kind == SPLIT else 1.0]),
+                np.array([event.say["ratio"][1] if event.kind == SPLIT else 1.0]),
+                np.array([size]),
+            )
+            for event, _, _, size in added
+            if event.say["real"]
+        ]
+        every = _joined_plans([mine, *steps])
+        part = self._computed(every)
+        scripted = np.isin(part.day, [event.low for event, _, _, _ in added])
+        parts = [self._table([part.where(~scripted)], self._script)]
+        parts += [self._extra(asset, *item) for item in added]
+        return _merged([*kept, *parts], self.size)
+
+    def _extra(self, asset: int, event: Event, close: float, amount: float, size: float) -> Table:
+        """The row of one scripted action."""
+        say, is_split = event.say, event.kind == SPLIT
+        new, old = say["ratio"] if is_split else (1.0, 1.0)
+        log_split = float(_grained(np.log(np.array([new / old])))[0]) if say["real"] else 0.0
+        fall = float(_grained(np.log1p(np.array([-size])))[0]) if say["real"] else 0.0
+        part = _Part(
+            np.array([asset], dtype=np.int64),
+            np.array([event.low], dtype=np.int64),
+            np.array([float(new)]),
+            np.array([float(old)]),
+            np.array([amount]),
+            np.array([close]),
+            np.array([-log_split if is_split else fall]),
+            np.array([log_split]),
+        )
+        table = self._table([part], self._script)
+        until = NEVER if event.until is None else int(event.until.timestamp())
+        changes: dict[str, Any] = {
+            "list_at": _moved(table.list_at, say["list_hours"] if say["listed"] else None, until),
+            "apply_at": _moved(
+                table.apply_at, say["adjust_hours"] if say["adjusted"] else None, until
+            ),
+        }
+        if not say["real"]:
+            changes["gone_at"] = np.array([until], dtype=np.int64)
+        if say.get("listed_amount") is not None:
+            changes["paid"] = np.array([say["listed_amount"]])
+        if say.get("currency") is not None:
+            changes["currency"] = np.zeros(1, dtype=np.int64)
+            changes["currencies"] = (say["currency"],)
+        return replace(table, **changes)
+
+    def _close_of(self, asset: int) -> Bars:
+        """The fixed bars of an asset."""
+        given = self._given.get(asset)
+        if given is not None:
+            return given
+        real = self._real[asset]
+        return _real_bars(real, int(real.day[0]), int(real.day[-1]))
+
+    # -- bars --------------------------------------------------------------------------------------
+
+    def _bars(self, asset: int, low: int, high: int, table: Table) -> Bars:
+        """Raw bars of one asset, volume as traded but for those that are given."""
+        given = self._given.get(asset)
+        if given is not None:
+            return given.where((given.at >= low) & (given.at <= high))
+        days = self.sessions.days
+        first, last = np.searchsorted(days, low), np.searchsorted(days, high, side="right")
+        days = days[first:last]
+        raw = self._raw(np.full(len(days), asset, dtype=np.int64), days, table)
+        real = self._real.get(asset)
+        return raw if real is None else _joined(real, low, high, raw)
 
     def _continuous(self, asset: Ints, day: Ints) -> Floats:
         """The price without its actions."""
@@ -354,35 +464,41 @@ class Market:
         )
         return value
 
-    def _steps(self, asset: Ints, day: Ints, *, by_asset: bool) -> tuple[Floats, Floats]:
+    def _steps(
+        self, asset: Ints, day: Ints, table: Table, *, by_day: bool
+    ) -> tuple[Floats, Floats]:
         """What the actions up to each day made of the price and of the share count."""
-        actions = self._actions
-        if by_asset:
-            done = actions.day <= (day[0] if len(day) else -1)
-            count = len(self._traits.first)
-            price = np.bincount(actions.asset[done], actions.log_step[done], count)
-            shares = np.bincount(actions.asset[done], actions.log_split[done], count)
+        if by_day:
+            done = table.day <= (day[0] if len(day) else -1)
+            price = np.bincount(table.asset[done], table.log_step[done], self.size)
+            shares = np.bincount(table.asset[done], table.log_split[done], self.size)
             return np.exp(price[asset]), np.exp(shares[asset])
-        rows = self._rows_of(int(asset[0])) if len(asset) else np.arange(0)
-        at = np.searchsorted(actions.day[rows], day, side="right")
-        price = np.append(0.0, np.cumsum(actions.log_step[rows]))
-        shares = np.append(0.0, np.cumsum(actions.log_split[rows]))
+        rows = table.rows_of(int(asset[0])) if len(asset) else slice(0, 0)
+        at = np.searchsorted(table.day[rows], day, side="right")
+        price = np.append(0.0, np.cumsum(table.log_step[rows]))
+        shares = np.append(0.0, np.cumsum(table.log_split[rows]))
         return np.exp(price[at]), np.exp(shares[at])
 
-    def _raw(self, asset: Ints, day: Ints, *, by_asset: bool = False) -> Bars:
-        """Raw bars for pairs of asset and session;
+    def _raw(self, asset: Ints, day: Ints, table: Table, *, by_day: bool = False) -> Bars:
+        """Raw made-up bars for pairs of asset and session: of one asset, or `by_day` of one day.
 
-        `at` is the asset or the day. `adjusted` is still the close, `volume` as traded.
+        `at` is the day, or the asset. `adjusted` is still the close, `volume` as traded.
         """
         traits = self._traits
         traded = (day >= traits.first[asset]) & (day <= traits.last[asset])
         traded &= noise.uniform(traits.key[asset], _SKIPPED, day) >= traits.skipped[asset]
         asset, day = asset[traded], day[traded]
         key, sigma, scale = traits.key[asset], traits.sigma[asset], traits.scale[asset]
-        step, shares = self._steps(asset, day, by_asset=by_asset)
-        close = self._continuous(asset, day) * step
-        opened = self._continuous(asset, np.maximum(day - 1, 0)) * step
-        opened = opened * np.exp(0.3 * sigma * noise.normal(key, _GAP, day))
+        step, shares = self._steps(asset, day, table, by_day=by_day)
+        before = np.maximum(day - 1, 0)
+        if by_day:
+            close, opened = self._continuous(asset, day), self._continuous(asset, before)
+        else:
+            days, place = np.unique(np.concatenate([day, before]), return_inverse=True)
+            both = self._continuous(asset[:1].repeat(len(days)), days)[place]
+            close, opened = both[: len(day)], both[len(day) :]
+        close = close * step
+        opened = opened * step * np.exp(0.3 * sigma * noise.normal(key, _GAP, day))
         high = np.maximum(opened, close) * np.exp(0.5 * sigma * np.abs(noise.normal(key, _UP, day)))
         low = np.minimum(opened, close) * np.exp(
             -0.5 * sigma * np.abs(noise.normal(key, _DOWN, day))
@@ -391,13 +507,15 @@ class Market:
         close, opened, high, low = (_rounded(price, scale) for price in (close, opened, high, low))
         flat = noise.uniform(key, _FLAT, day) < traits.flat[asset]
         return Bars(
-            at=asset if by_asset else day,
+            at=asset if by_day else day,
             open=np.where(flat, close, opened),
             high=np.where(flat, close, np.maximum.reduce([high, opened, close])),
             low=np.where(flat, close, np.minimum.reduce([low, opened, close])),
             close=close,
             adjusted=close,
-            volume=np.where(flat, 0.0, np.maximum(np.rint(volume), 1.0)),
+            volume=np.where(
+                flat | (traits.volume[asset] < 0), 0.0, np.maximum(np.rint(volume), 1.0)
+            ),
         )
 
 
@@ -405,16 +523,118 @@ class Market:
 class _Planned:
     """When made-up actions happen, ascending by asset and day, one an asset and day.
 
-    `ratio` is a row of _RATIOS, or -1 for a dividend of `size` as a share of the price.
+    A split of `new` for `old` shares has size 0; a dividend is a `size` of the price, 1 for 1.
     """
 
     asset: Ints
     day: Ints
-    ratio: Ints
+    new: Floats
+    old: Floats
     size: Floats
 
     def where(self, keep: Any) -> _Planned:
-        return _Planned(self.asset[keep], self.day[keep], self.ratio[keep], self.size[keep])
+        return _Planned(*(getattr(self, item.name)[keep] for item in fields(self)))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Actions with their amounts; `close` is the one before the ex-date."""
+
+    asset: Ints
+    day: Ints
+    new: Floats
+    old: Floats
+    amount: Floats
+    close: Floats
+    log_step: Floats
+    log_split: Floats
+
+    def where(self, keep: Any) -> _Part:
+        return _Part(*(getattr(self, item.name)[keep] for item in fields(self)))
+
+
+def _joined_plans(parts: list[_Planned]) -> _Planned:
+    every = _Planned(
+        *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(_Planned))
+    )
+    return every.where(np.lexsort((every.day, every.asset)))
+
+
+def _real_part(asset: int, action: RealAction, bars: Bars) -> _Part:
+    """A real action, which the bars already contain."""
+    before = int(np.searchsorted(bars.at, action.day)) - 1
+    close = float(bars.close[before]) if before >= 0 else float("inf")
+    values = (action.new, action.old, action.amount, close, 0.0, 0.0)
+    return _Part(
+        np.array([asset], dtype=np.int64),
+        np.array([action.day], dtype=np.int64),
+        *(np.array([value]) for value in values),
+    )
+
+
+def _with_currencies(table: Table, given: Mapping[int, Given]) -> Table:
+    """The table with the currencies of dividends that were handed in."""
+    named = sorted({a.currency for item in given.values() for a in item.actions if a.currency})
+    currency = table.currency.copy()
+    for asset, item in given.items():
+        for action in item.actions:
+            if action.currency:
+                rows = (table.asset == asset) & (table.day == action.day) & ~table.is_split
+                currency[rows] = named.index(action.currency)
+    return replace(table, currency=currency, currencies=tuple(named))
+
+
+def _merged(tables: list[Table], assets: int) -> Table:
+    """One table of the rows of several."""
+    names: list[str] = []
+    columns: dict[str, list[Any]] = {}
+    for table in tables:
+        for item in fields(Table):
+            if item.name not in ("start", "currencies"):
+                columns.setdefault(item.name, []).append(getattr(table, item.name))
+        shift = len(names)
+        places = columns["currency"][-1]
+        columns["currency"][-1] = np.where(places >= 0, places + shift, places)
+        names += table.currencies
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    order = np.lexsort((joined["day"], joined["asset"]))
+    joined = {name: column[order] for name, column in joined.items()}
+    start = np.searchsorted(joined["asset"], np.arange(assets + 1))
+    return Table(**joined, start=start, currencies=tuple(names))
+
+
+def _spoilt(table: Table, item: Scripted) -> Table:
+    """The table with what a script says of actions that are there anyway."""
+    event, say = item.event, item.event.say
+    chosen = (table.day >= event.low) & (table.day <= event.high)
+    if item.asset is not None:
+        chosen &= table.asset == item.asset
+    if not chosen.any() and item.asset is not None:
+        raise BadFault(f"session: {event.code}.{event.exchange} has no action then")
+    until = NEVER if event.until is None else int(event.until.timestamp())
+
+    def put(column: Any, value: Any) -> Any:
+        return np.where(chosen, value, column)
+
+    return replace(
+        table,
+        list_at=put(table.list_at, _moved(table.list_at, say["list_hours"], until)),
+        apply_at=put(table.apply_at, _moved(table.apply_at, say["adjust_hours"], until)),
+        scale=put(table.scale, say["factor"]),
+        wrong_until=put(table.wrong_until, until if say["factor"] != 1.0 else 0),
+        scale_applied=put(table.scale_applied, say["adjusted"]),
+    )
+
+
+def _moved(times: Ints, hours: float | None, until: int) -> Ints:
+    """Moments so many hours later, None: never; but never later than `until`."""
+    moved = np.full(len(times), NEVER) if hours is None else times + int(hours * 3600)
+    return np.minimum(moved, np.maximum(until, times))
+
+
+def _midnight(day: Ints) -> Ints:
+    """Seconds since 1970 of the day's first moment."""
+    return (day + _EPOCH_DAYS) * 86_400
 
 
 def _planned(traits: _Traits, sessions: Sessions) -> _Planned:
@@ -424,14 +644,11 @@ def _planned(traits: _Traits, sessions: Sessions) -> _Planned:
     parts = [_planned_splits(traits, sessions, years, january)]
     parts += [_planned_dividends(traits, sessions, years, january, slot) for slot in range(4)]
     every = _Planned(
-        asset=np.concatenate([part.asset for part in parts]),
-        day=np.concatenate([part.day for part in parts]),
-        ratio=np.concatenate([part.ratio for part in parts]),
-        size=np.concatenate([part.size for part in parts]),
+        *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(_Planned))
     )
     listed = sessions.before(every.day) >= traits.first[every.asset]
     every = every.where(listed & (every.day <= traits.last[every.asset]) & (every.day > 0))
-    every = every.where(np.lexsort((-every.ratio, every.day, every.asset)))
+    every = every.where(np.lexsort((every.size, every.day, every.asset)))
     single = np.ones(len(every.asset), dtype=np.bool_)  # a split comes first and wins the day
     single[1:] = (np.diff(every.asset) != 0) | (np.diff(every.day) != 0)
     return every.where(single)
@@ -439,12 +656,14 @@ def _planned(traits: _Traits, sessions: Sessions) -> _Planned:
 
 def _planned_splits(traits: _Traits, sessions: Sessions, years: Ints, january: Ints) -> _Planned:
     key = traits.key[:, None]
-    asset, year = np.nonzero(noise.uniform(key, _SPLIT, years) < 0.03)
+    often = np.where(traits.splits, 0.03, 0.0)[:, None]
+    asset, year = np.nonzero(noise.uniform(key, _SPLIT, years) < often)
     offset = (noise.uniform(key, _SPLIT_DAY, years) * 320).astype(np.int64)[asset, year]
     choices = np.where(traits.steady, _FORWARD_RATIOS, len(_RATIOS))[:, None]
-    ratio = (noise.uniform(key, _RATIO, years) * choices).astype(np.int64)
+    ratio = (noise.uniform(key, _RATIO, years) * choices).astype(np.int64)[asset, year]
     day = sessions.snap(january[year] + 20 + offset)
-    return _Planned(asset.astype(np.int64), day, ratio[asset, year], np.zeros(len(asset)))
+    new, old = _RATIOS[ratio, 0], _RATIOS[ratio, 1]
+    return _Planned(asset.astype(np.int64), day, new, old, np.zeros(len(asset)))
 
 
 def _planned_dividends(
@@ -460,11 +679,11 @@ def _planned_dividends(
     vary = 0.9 + 0.2 * noise.uniform(key, _DIVIDEND_SIZE, index)
     size = (traits.fraction[payers][:, None] * vary).ravel()
     asset = np.repeat(payers, len(years))
-    return _Planned(asset, day, np.full(len(asset), -1, dtype=np.int64), size)
+    return _Planned(asset, day, np.ones(len(asset)), np.ones(len(asset)), size)
 
 
 def _traits(listings: list[Listing], seed: int, scope: str) -> _Traits:
-    key = noise.keys_of(seed, scope, [listing.code for listing in listings])
+    key = noise.keys_of(seed, scope, [listing.born for listing in listings])
     count = len(listings)
     steady = np.array(
         [item.exchange == "US" and item.code in STEADY for item in listings], dtype=np.bool_
@@ -489,7 +708,7 @@ def _traits(listings: list[Listing], seed: int, scope: str) -> _Traits:
     sigma = (0.18 + 0.30 * u(_SIGMA)) / 365.0**0.5
     first, last = _life(u(_LISTED), u(_LISTED_ON), u(_LEFT_ON), delisted, steady)
     middle = np.log(np.where(pence, 250.0, 25.0))
-    return _Traits(
+    made = _Traits(
         key=key,
         base=middle + 0.9 * (noise.normal(key, _BASE) if count else np.zeros(0)),
         drift=(np.where(payments > 0, yearly, 0.0) + 0.02 * u(_DRIFT)) / 365.0,
@@ -504,6 +723,31 @@ def _traits(listings: list[Listing], seed: int, scope: str) -> _Traits:
         skipped=np.where(illiquid, 0.1 + 0.4 * u(_SKIP_SHARE), 0.0),
         flat=np.where(illiquid, 0.15, 0.0),
         steady=steady,
+        splits=np.ones(count, dtype=np.bool_),
+    )
+    return _as_references(made, listings)
+
+
+def _as_references(traits: _Traits, listings: list[Listing]) -> _Traits:
+    """Indices and rates of exchange: at their level, without actions, traded on every session."""
+    is_rate = np.array([item.type == RATE for item in listings], dtype=np.bool_)
+    is_either = is_rate | np.array([item.type == INDEX for item in listings], dtype=np.bool_)
+    if not is_either.any():
+        return traits
+    level = np.array([LEVELS.get(item.code, 1000.0) for item in listings])
+    return replace(
+        traits,
+        base=np.where(is_either, np.log(level), traits.base),
+        drift=np.where(is_either, np.where(is_rate, 0.0, 0.03 / 365.0), traits.drift),
+        sigma=np.where(is_either, np.where(is_rate, 0.05, 0.12) / 365.0**0.5, traits.sigma),
+        volume=np.where(is_either, np.where(is_rate, -1.0, 19.0), traits.volume),
+        scale=np.where(is_rate, 10_000.0, traits.scale),
+        first=np.where(is_either, 0, traits.first),
+        last=np.where(is_either, _NEVER - 1, traits.last),
+        payments=np.where(is_either, 0, traits.payments),
+        skipped=np.where(is_either, 0.0, traits.skipped),
+        flat=np.where(is_either, 0.0, traits.flat),
+        splits=~is_either,
     )
 
 
@@ -555,29 +799,52 @@ def _joined(real: RealBars, low: int, high: int, made: Bars) -> Bars:
     )
 
 
-def _with_real(raw: Bars, asset: int, real: RealBars, day: int) -> Bars:
-    """One day of all assets with a real company's bar in its place."""
-    if day > int(real.day[-1]):
-        return raw
-    at = int(np.searchsorted(real.day, day))
-    others = raw.where(raw.at != asset)
-    if int(real.day[at]) != day:
-        return others
-    place = int(np.searchsorted(others.at, asset))
-
-    def put(column: Floats, value: float) -> Floats:
-        return np.insert(column, place, value)
-
-    close = float(real.close[at])
+def _real_bars(real: RealBars, low: int, high: int) -> Bars:
+    part = (real.day >= low) & (real.day <= high)
+    close = real.close[part]
     return Bars(
-        at=np.insert(others.at, place, asset),
-        open=put(others.open, float(real.open[at])),
-        high=put(others.high, float(real.high[at])),
-        low=put(others.low, float(real.low[at])),
-        close=put(others.close, close),
-        adjusted=put(others.adjusted, close),
-        volume=put(others.volume, float(real.volume[at])),
+        real.day[part],
+        real.open[part],
+        real.high[part],
+        real.low[part],
+        close,
+        close,
+        real.volume[part],
     )
+
+
+def _placed(day: Bars, asset: int, own: Bars) -> Bars:
+    """One day of all assets with an asset's own bar, or none, in the place of its made-up one."""
+    others = day.where(day.at != asset)
+    place = int(np.searchsorted(others.at, asset))
+    if not len(own):
+        return others
+    return Bars(
+        np.insert(others.at, place, asset),
+        *(
+            np.insert(getattr(others, item.name), place, getattr(own, item.name)[0])
+            for item in fields(Bars)[1:]
+        ),
+    )
+
+
+def _as_real(given: Given) -> RealBars:
+    bars = given.bars
+    return RealBars(bars.at, bars.open, bars.high, bars.low, bars.close, bars.volume, given.actions)
+
+
+def _with_lives(traits: _Traits, script: Script) -> _Traits:
+    """The traits with scripted first and last days; what is given has no made-up bars at all."""
+    first, last = traits.first.copy(), traits.last.copy()
+    for asset, (begins, ends) in script.life.items():
+        if begins is not None:
+            first[asset] = begins
+            last[asset] = _NEVER - 1
+        if ends is not None:
+            last[asset] = min(int(last[asset]), ends)
+    for asset in script.given:
+        first[asset] = _NEVER
+    return replace(traits, first=first, last=last)
 
 
 def _as_vendor(raw: Bars, adjust: Floats, split: Floats) -> Bars:

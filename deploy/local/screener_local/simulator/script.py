@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from screener_local.simulator import account_events, faults
+from screener_local.simulator import account_events, events, faults
 from screener_local.simulator.account_events import AccountEvent
+from screener_local.simulator.events import Event
 from screener_local.simulator.faults import BadFault, Fault, Struck, Subject
 
 
@@ -18,6 +19,7 @@ class Script:
     seed: int = 1
     faults: list[Fault] = field(default_factory=list)
     account: tuple[AccountEvent, ...] = ()
+    events: tuple[Event, ...] = ()
     _document: list[dict[str, Any]] = field(default_factory=list)
 
     def strike(self, subject: Subject, accounting: datetime, data: datetime) -> Struck:
@@ -59,13 +61,18 @@ def parse(document: Any) -> Script:
         raise BadFault("a fault is an object")
     answers: list[Fault] = []
     account: list[AccountEvent] = []
+    market: list[Event] = []
     for number, part in enumerate(parts):
         kind = part.get("kind")
         if "kind" not in part:
             answers.append(faults.parse(part, number))
         elif kind in account_events.KINDS:
             account.append(account_events.parse(part))
+        elif kind in events.KINDS:
+            market.append(events.parse(part))
         else:
-            known = ", ".join(account_events.KINDS)
+            known = ", ".join((*account_events.KINDS, *events.KINDS))
             raise BadFault(f"kind: {kind!r} is no event; there are {known}")
-    return Script(faults.whole("seed", seed, 0), answers, tuple(account), list(parts))
+    return Script(
+        faults.whole("seed", seed, 0), answers, tuple(account), tuple(market), list(parts)
+    )

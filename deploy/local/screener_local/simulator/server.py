@@ -4,7 +4,8 @@ token, for tests and demonstrations.
     GET  /admin/usage    requests and calls by GMT day and endpoint
     GET  /admin/refused  what was refused or failed, by GMT day, endpoint and status (0: cut)
     GET  /admin/clock    both clocks
-    PUT  /admin/clock    {"data": "2023-09-19T23:59:00Z" or null, "accounting": the same}
+    PUT  /admin/clock    {"data": "2023-09-19T23:59:00Z" or null, "accounting": the same,
+                         "data_runs": true, "step": {"exchange": "MC", "sessions": 1, "hours": 2}}
     GET  /admin/account  plan and limits
     PUT  /admin/account  {"plan", "dailyLimit", "minuteLimit", "extraLimit", "used", "tokens",
                          "withdrawn"}
@@ -13,33 +14,45 @@ token, for tests and demonstrations.
                          vocabulary is in docs/simulator.md
     GET  /admin/log      every arrival in order, refused ones too; ?since=N those after number N,
                          ?limit=M at most so many
+    GET  /admin/series   which series were handed in
+    PUT  /admin/series   series to serve under their codes; see series.py
+    GET  /admin/published  what is published last: ?exchange=MC&from=...&to=...&codes=A,B
     POST /admin/reset    everything as at the start
 
-A data clock that is set stands still; an accounting clock that is set runs on from there. Listens
-on one address only, writes no access log (addresses carry the token), makes no outbound connection.
+A data clock that is set stands still unless it is told to run; an accounting clock that is set runs
+on from there. A step moves both clocks to so many hours after the publication of the exchange's
+next session, or of the one so many on. Listens on one address only, writes no access log (addresses
+carry the token), makes no outbound connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from screener_local.simulator import bodies, plans, script
+from screener_local.simulator import bodies, plans, script, series
 from screener_local.simulator.accounting import BadAccount
 from screener_local.simulator.answers import Answer, Query, answer
 from screener_local.simulator.clocks import BadClock, Clocks, parse_moment, show
+from screener_local.simulator.events import Event
+from screener_local.simulator.exchanges import EXCHANGES, Exchange
 from screener_local.simulator.faults import BadFault, Fault
+from screener_local.simulator.published import published
+from screener_local.simulator.series import BadSeries
+from screener_local.simulator.sessions import to_day
 from screener_local.simulator.vendor import Account, Request, Vendor
 from screener_local.simulator.world import World
+
+Result = TypeVar("Result")
 
 _SECRET_PARAMETER: Final = "api_token"
 
@@ -54,7 +67,8 @@ class Config:
     """`tokens` are the account's; `tickers` is a folder of code lists or None; `companies` a file
     of real bars or None.
 
-    `port` 0 takes a free one. `daily_limit` None is the plan's.
+    `port` 0 takes a free one. `daily_limit` None is the plan's. `us_rows` and `next_morning` as
+    in World.
     """
 
     tokens: frozenset[str]
@@ -66,6 +80,53 @@ class Config:
     minute_limit: int = 1000
     tickers: Path | None = None
     companies: Path | None = None
+    us_rows: int | None = None
+    next_morning: bool = True
+
+
+class Data:
+    """The world behind one thread: its caches need no locks, and the loop stays free to answer."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vendor-data")
+
+    async def _do(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def answer(
+        self, endpoint: str, subject: str, query: Query, now: datetime, free: bool
+    ) -> Answer:
+        return await self._do(lambda: answer(self._world, endpoint, subject, query, now, free=free))
+
+    async def script(self, events: Sequence[Event], now: datetime) -> None:
+        await self._do(lambda: self._world.script(events, now))
+
+    async def give(self, given: Sequence[series.Series]) -> list[str]:
+        return await self._do(lambda: self._world.give(given))
+
+    async def published(
+        self, exchange: Exchange, now: datetime, low: int, high: int, codes: frozenset[str] | None
+    ) -> dict[str, Any]:
+        return await self._do(lambda: published(self._world.view(exchange, now), low, high, codes))
+
+    async def publication_of_next(self, exchange: Exchange, now: datetime, skip: int) -> datetime:
+        """When the session is published that is `skip` after the last published one."""
+
+        def find() -> datetime:
+            sessions = self._world.view(exchange, now).sessions
+            at = sessions.visible(now) + skip - 1
+            if not 0 <= at < len(sessions.published):
+                raise BadClock("step.sessions: beyond the calendar")
+            return datetime.fromtimestamp(int(sessions.published[at]), UTC)
+
+        return await self._do(find)
+
+    async def reset(self) -> None:
+        await self._do(self._world.reset)
+
+    def stop(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass
@@ -76,7 +137,7 @@ class Running:
     port: int
     vendor: Vendor
     _runner: web.AppRunner
-    _thread: ThreadPoolExecutor
+    _data: Data
 
     @property
     def root(self) -> str:
@@ -88,43 +149,39 @@ class Running:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._data.stop()
 
 
 async def start(config: Config) -> Running:
     """Listens and returns. Raises OSError where the address is taken."""
-    world = World(config.seed, config.tickers, config.companies)
-    # One thread for the data: its caches need no locks, and the loop stays free to answer.
-    thread = ThreadPoolExecutor(1, thread_name_prefix="vendor-data")
-
-    async def compute(
-        endpoint: str, subject: str, query: Query, now: datetime, free: bool
-    ) -> Answer:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            thread, lambda: answer(world, endpoint, subject, query, now, free=free)
-        )
-
+    world = World(
+        config.seed,
+        config.tickers,
+        config.companies,
+        us_rows=config.us_rows,
+        next_morning=config.next_morning,
+    )
+    data = Data(world)
     daily = config.daily_limit
     if daily is None:
         daily = plans.DAILY_LIMITS.get(config.plan, plans.DAILY_LIMIT)
     account = Account(config.plan, daily, config.minute_limit, config.tokens)
-    vendor = Vendor(account, Clocks(lambda: datetime.now(UTC)), compute)
-    runner = web.AppRunner(_application(vendor), access_log=None, shutdown_timeout=0.5)
+    vendor = Vendor(account, Clocks(lambda: datetime.now(UTC)), data.answer)
+    runner = web.AppRunner(_application(vendor, data), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, config.host, config.port, backlog=512)
     await site.start()
     port = int(runner.addresses[0][1])
-    return Running(config.host, port, vendor, runner, thread)
+    return Running(config.host, port, vendor, runner, data)
 
 
 # -- the vendor's routes --------------------------------------------------------------------------
 
 
-def _application(vendor: Vendor) -> web.Application:
-    app = web.Application()
+def _application(vendor: Vendor, data: Data) -> web.Application:
+    app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_get("/api/{tail:.*}", _vendor_handler(vendor))
-    admin = _Admin(vendor)
+    admin = _Admin(vendor, data)
     app.add_routes(
         [
             web.get("/admin/usage", admin.guarded(admin.usage)),
@@ -135,6 +192,9 @@ def _application(vendor: Vendor) -> web.Application:
             web.put("/admin/account", admin.guarded(admin.set_account)),
             web.get("/admin/faults", admin.guarded(admin.faults)),
             web.put("/admin/faults", admin.guarded(admin.set_faults)),
+            web.get("/admin/series", admin.guarded(admin.series)),
+            web.put("/admin/series", admin.guarded(admin.give_series)),
+            web.get("/admin/published", admin.guarded(admin.published)),
             web.get("/admin/log", admin.guarded(admin.log)),
             web.post("/admin/reset", admin.guarded(admin.reset)),
         ]
@@ -259,8 +319,9 @@ def _headers(vendor: Vendor, found: Answer) -> dict[str, str]:
 
 
 class _Admin:
-    def __init__(self, vendor: Vendor) -> None:
+    def __init__(self, vendor: Vendor, data: Data) -> None:
         self._vendor = vendor
+        self._data = data
 
     def guarded(self, handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:
         """Answers with the handler's value as JSON; a bad request says what is wrong with it and
@@ -270,7 +331,7 @@ class _Admin:
         async def handle(http: web.Request) -> web.StreamResponse:
             try:
                 return web.json_response(await handler(http))
-            except (BadClock, BadAccount, BadFault, _BadBody) as error:
+            except (BadClock, BadAccount, BadFault, BadSeries, _BadBody) as error:
                 return web.json_response({"error": str(error)}, status=400)
 
         return handle
@@ -286,25 +347,48 @@ class _Admin:
         return {
             "data": show(clocks.data()),
             "accounting": show(clocks.accounting()),
-            "dataSet": clocks.data_set is not None,
+            "dataSet": clocks.data_is_set,
             "accountingSet": clocks.accounting_is_set,
         }
 
     async def set_clock(self, http: web.Request) -> Any:
         body = await _object(http)
-        unknown = sorted(set(body) - {"data", "accounting"})
+        unknown = sorted(set(body) - {"data", "accounting", "data_runs", "step"})
         if unknown:
-            raise BadClock(f"{unknown[0]}: no clock; there are data and accounting")
+            raise BadClock(
+                f"{unknown[0]}: no clock; there are data, accounting, data_runs and step"
+            )
         moments = {
-            name: None if value is None else parse_moment(name, value)
-            for name, value in body.items()
+            name: None if body[name] is None else parse_moment(name, body[name])
+            for name in ("data", "accounting")
+            if name in body
         }
+        runs = body.get("data_runs", False)
+        if not isinstance(runs, bool):
+            raise BadClock("data_runs: true or false")
         clocks = self._vendor.clocks
+        if "step" in body:
+            moments = dict.fromkeys(("data", "accounting"), await self._step(body["step"]))
         if "data" in moments:
-            clocks.set_data(moments["data"])
+            clocks.set_data(moments["data"], runs=runs)
         if "accounting" in moments:
             clocks.set_accounting(moments["accounting"])
         return await self.clock(http)
+
+    async def _step(self, step: Any) -> datetime:
+        if not isinstance(step, dict) or not set(step) <= {"exchange", "sessions", "hours"}:
+            raise BadClock("step: an object of exchange, sessions and hours")
+        exchange = EXCHANGES.get(step.get("exchange", ""))
+        if exchange is None:
+            raise BadClock("step.exchange: one that the vendor lists")
+        sessions, hours = step.get("sessions", 1), step.get("hours", 0)
+        if isinstance(sessions, bool) or not isinstance(sessions, int) or sessions < 1:
+            raise BadClock("step.sessions: a whole number from 1 on")
+        if isinstance(hours, bool) or not isinstance(hours, int | float):
+            raise BadClock("step.hours: a number")
+        now = self._vendor.clocks.data()
+        found = await self._data.publication_of_next(exchange, now, sessions)
+        return found + timedelta(hours=hours)
 
     async def account(self, http: web.Request) -> Any:
         vendor = self._vendor
@@ -322,14 +406,33 @@ class _Admin:
         return self._vendor.script.as_json()
 
     async def set_faults(self, http: web.Request) -> Any:
-        self._vendor.set_script(script.parse(await _json(http)))
+        parsed = script.parse(await _json(http))
+        await self._data.script(parsed.events, self._vendor.clocks.data())
+        self._vendor.set_script(parsed)
         return await self.faults(http)
 
     async def log(self, http: web.Request) -> Any:
         return self._vendor.arrivals.page(_number(http, "since", 0), _number(http, "limit", _PAGE))
 
+    async def series(self, http: web.Request) -> Any:
+        return await self._data.give([])
+
+    async def give_series(self, http: web.Request) -> Any:
+        return await self._data.give(series.parse(await _json(http)))
+
+    async def published(self, http: web.Request) -> Any:
+        exchange = EXCHANGES.get(http.query.get("exchange", ""))
+        if exchange is None:
+            raise _BadBody("exchange: one that the vendor lists")
+        low, high = _day(http, "from", "2000-01-01"), _day(http, "to", "2100-01-01")
+        names = http.query.get("codes")
+        codes = None if names is None else frozenset(names.split(","))
+        now = self._vendor.clocks.data()
+        return {"at": show(now)} | await self._data.published(exchange, now, low, high, codes)
+
     async def reset(self, http: web.Request) -> Any:
         self._vendor.reset()
+        await self._data.reset()
         return {}
 
 
@@ -342,6 +445,13 @@ def _number(http: web.Request, name: str, default: int) -> int:
     if not (value.isascii() and value.isdigit()):
         raise _BadBody(f"{name}: a whole number from 0 on")
     return int(value)
+
+
+def _day(http: web.Request, name: str, default: str) -> int:
+    try:
+        return to_day(date.fromisoformat(http.query.get(name, default)))
+    except ValueError as error:
+        raise _BadBody(f"{name}: a day such as 2023-09-19") from error
 
 
 async def _json(http: web.Request) -> Any:

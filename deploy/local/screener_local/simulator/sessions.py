@@ -15,10 +15,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from screener_local.simulator.exchanges import Exchange
+from screener_local.simulator.exchanges import WEEKDAYS, Exchange
 from screener_local.simulator.noise import Ints
 
 EPOCH = date(2000, 1, 1)
+
+#: Of an exchange whose calendar no library knows.
+_HOLIDAYS = {(1, 1), (5, 1), (6, 1), (10, 20), (12, 12), (12, 25), (12, 26)}
 
 
 def to_day(when: date) -> int:
@@ -56,6 +59,11 @@ class Sessions:
         """The session before each session; the first has itself."""
         return self.days[np.maximum(np.searchsorted(self.days, days) - 1, 0)]
 
+    def published_of(self, days: Ints) -> Ints:
+        """When the bars of each day are published: for a day without session, those of the next."""
+        at = np.searchsorted(self.days, days)
+        return self.published[np.minimum(at, len(self.days) - 1)]
+
     def is_session(self, day: int) -> bool:
         at = int(np.searchsorted(self.days, day))
         return at < len(self.days) and int(self.days[at]) == day
@@ -64,6 +72,8 @@ class Sessions:
 @lru_cache(maxsize=64)
 def load(exchange: Exchange, last_year: int) -> Sessions:
     """The sessions of the exchange from EPOCH to the end of `last_year`."""
+    if exchange.calendar == WEEKDAYS:
+        return _weekdays(exchange, last_year)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own deprecations
         import exchange_calendars
@@ -87,3 +97,18 @@ def load(exchange: Exchange, last_year: int) -> Sessions:
     seconds = np.array([int(close.timestamp()) for close in closes], dtype=np.int64)
     delay = int(exchange.delay.total_seconds())
     return Sessions(days, seconds, seconds + delay, early)
+
+
+def _weekdays(exchange: Exchange, last_year: int) -> Sessions:
+    """Every weekday; a market of shares rests on a few fixed holidays."""
+    count = to_day(date(last_year, 12, 31)) + 1
+    rest = set() if exchange.opens == exchange.closes else _HOLIDAYS
+    when = [to_date(day) for day in range(count)]
+    labels = [day for day in when if day.weekday() < 5 and (day.month, day.day) not in rest]
+    zone = ZoneInfo(exchange.time_zone)
+    seconds = np.array(
+        [int(datetime.combine(day, exchange.closes, zone).timestamp()) for day in labels],
+        dtype=np.int64,
+    )
+    days = np.array([to_day(day) for day in labels], dtype=np.int64)
+    return Sessions(days, seconds, seconds + int(exchange.delay.total_seconds()), frozenset())

@@ -59,7 +59,8 @@ COMMON: Final = "Common Stock"
 class Listing:
     """One row of the vendor's symbol list.
 
-    `venue` is what the row shows as `Exchange`; `isin` may be unknown.
+    `venue` is what the row shows as `Exchange`; `isin` may be unknown. `key` is what its bars hang
+    on where that is not its code: who takes over a code is another company.
     """
 
     code: str
@@ -71,22 +72,30 @@ class Listing:
     type: str
     isin: str | None
     delisted: bool = False
+    key: str = ""
+
+    @property
+    def born(self) -> str:
+        """The code under which it was first listed; never changes."""
+        return self.key or self.code
 
     @property
     def ticker(self) -> str:
         return f"{self.code}.{self.exchange}"
 
 
-def listings(exchange: Exchange, tickers: Path | None) -> list[Listing]:
+def listings(exchange: Exchange, tickers: Path | None, size: int | None = None) -> list[Listing]:
     """All listings of the exchange, delisted ones too, ascending by code, each code once.
 
-    `tickers` is a folder with one text file of codes an exchange; None makes the codes up.
+    `tickers` is a folder with one text file of codes an exchange; None makes the codes up. With
+    `size` so many funds and preferred stocks are listed too that there are as many in all.
     """
     common = _real_codes(exchange.code, tickers) if tickers is not None else None
     if common is None:
         common = _made_up_codes(exchange)
     rows = {code: _listing(exchange, code, venue, COMMON) for code, venue in common.items()}
-    for code, venue, kind in _other_types(exchange, len(common)):
+    others = max(6, len(common) // 40, 0 if size is None else size - len(common))
+    for code, venue, kind in _other_types(exchange, others):
         rows.setdefault(code, _listing(exchange, code, venue, kind))
     for code in _delisted_codes(exchange, list(common)):
         venue = "NASDAQ" if exchange.code == "US" else exchange.code
@@ -232,16 +241,16 @@ def _made_up_codes(exchange: Exchange) -> dict[str, str]:
     return out
 
 
-def _other_types(exchange: Exchange, common: int) -> Iterator[tuple[str, str, str]]:
+def _other_types(exchange: Exchange, count: int) -> Iterator[tuple[str, str, str]]:
     """(code, venue, type) of listings that are no common stock."""
     american = exchange.code == "US"
     if american:
         yield "VTI", "NYSE ARCA", "ETF"
         yield "SPY", "NYSE ARCA", "ETF"
-    for number in range(max(6, common // 40)):
+    for number in range(count):
         key = key_of("other type", exchange.code, number)
         kind = _pick(key, (("ETF", 0.6), ("Preferred Stock", 0.25), ("FUND", 0.15)))
-        code = _word(key, 4) + (
+        code = _word(key, 5 if count > 5000 else 4) + (
             "-PA" if kind == "Preferred Stock" else "X" if kind == "FUND" else "E"
         )
         venue = (
@@ -349,7 +358,9 @@ def isin_of(country: str, key: int) -> str:
 
 def _currency(exchange: Exchange, code: str) -> str:
     if exchange.code != "LSE":
-        return exchange.currency
+        key = key_of("currency", exchange.code, code)
+        minor = exchange.subunit and key % 10 < 8
+        return exchange.subunit if minor else exchange.currency
     key = key_of("currency", code)
     if code[0].isdigit():
         return _pick(
