@@ -48,6 +48,9 @@ def today() -> str:
         ("exchange-symbol-list/SW", {}, 1),
         ("exchanges-list", {}, 1),
         ("exchange-details/SW", {}, 5),
+        ("symbol-change-history", {}, 5),
+        ("eod/IBEX.INDX", {}, 1),
+        ("eod/EURUSD.FOREX", {}, 1),
         ("fundamentals/AAPL.US", {}, 10),
         ("fundamentals/AAPL.US", {"filter": "General::Code"}, 10),
         ("eod-bulk-last-day/SW", {}, 100),
@@ -477,14 +480,16 @@ def test_a_wrong_body_comes_with_the_usual_cost(simulator: Simulator) -> None:
 
 
 def test_a_late_request_is_counted_when_it_arrives(simulator: Simulator) -> None:
-    simulator.admin("faults", {"endpoint": "eod", "transit_s": 0.4})
+    simulator.admin("faults", {"endpoint": "eod", "transit_s": 2})
     with (
         httpx.Client(timeout=0.1, trust_env=False) as hasty,
         pytest.raises(httpx.ReadTimeout),
     ):
         hasty.get(f"{simulator.url}/eod/AAPL.US", params={"api_token": TOKEN})
     assert (simulator.calls(), simulator.admin("log")) == (0, [])
-    time.sleep(0.6)
+    deadline = time.monotonic() + 20
+    while simulator.calls() == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert simulator.calls() == 1
 
 
@@ -501,7 +506,7 @@ def test_a_slow_body_comes_whole_in_its_time(simulator: Simulator) -> None:
     simulator.admin("faults", {"endpoint": "eod", "slow_s": 0.4})
     began = time.monotonic()
     assert simulator.get("eod/AAPL.US").content == good
-    assert 0.3 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.3
 
 
 @pytest.mark.parametrize(
@@ -545,6 +550,80 @@ def test_a_script_tells_what_is_left_of_it(simulator: Simulator) -> None:
     simulator.get("eod/AAPL.US")
     left = {"seed": 3, "faults": [{"status": 502, "count": 1}, event]}
     assert simulator.admin("faults") == left
+
+
+def test_an_event_that_cannot_be_is_refused_and_the_script_stays(simulator: Simulator) -> None:
+    simulator.admin("faults", {"status": 502, "endpoint": "div"})
+    message = simulator.admin_error(
+        "faults", [{"kind": "unit", "ticker": "NOPE1.MC", "session": "2023-09-19"}]
+    )
+    assert message == "ticker: NOPE1.MC is not listed then"
+    assert simulator.get("div/AAPL.US").status_code == 502
+
+
+def test_a_scripted_event_is_seen_by_clients_and_gone_after_a_reset(simulator: Simulator) -> None:
+    good = simulator.get("exchange-symbol-list/MC").json()
+    simulator.admin("faults", {"kind": "list_truncated", "exchange": "MC", "share": 0.25})
+    assert len(simulator.get("exchange-symbol-list/MC").json()) == len(good) // 4
+    simulator.reset()
+    assert simulator.get("exchange-symbol-list/MC").json() == good
+
+
+# -- series and truth ------------------------------------------------------------
+
+
+def test_a_series_is_handed_in_and_served(simulator: Simulator) -> None:
+    bar = {
+        "date": "2023-09-18",
+        "open": 5,
+        "high": 5.5,
+        "low": 4.75,
+        "close": 5,
+        "adjusted_close": 5,
+        "volume": 10,
+    }
+    assert simulator.admin("series", {"ticker": "OWN.MC", "bars": [bar]}) == ["OWN.MC"]
+    assert simulator.get("eod/OWN.MC").json() == [bar]
+    assert simulator.admin("series") == ["OWN.MC"]
+    assert "bars.open" in simulator.admin_error(
+        "series", {"ticker": "OWN.MC", "bars": [{"date": "2023-09-18"}]}
+    )
+    simulator.reset()
+    assert simulator.get("eod/OWN.MC").status_code == 404
+
+
+def test_the_truth_is_what_a_bulk_day_says(simulator: Simulator) -> None:
+    truth = simulator.admin("published?exchange=MC&from=2023-09-15&to=2023-09-18")
+    assert (truth["exchange"], truth["sessions"]) == ("MC", ["2023-09-15", "2023-09-18"])
+    for row in simulator.get("eod-bulk-last-day/MC", date="2023-09-18").json():
+        bars = truth["bars"][row["code"]]
+        assert (bars["date"][-1], bars["close"][-1]) == ("2023-09-18", row["close"])
+        assert (bars["adjusted_close"][-1], bars["volume"][-1]) == (
+            row["adjusted_close"],
+            row["volume"],
+        )
+    some = simulator.admin("published?exchange=MC&from=2023-09-15&to=2023-09-18&codes=AIR")
+    assert some["bars"] == {"AIR": truth["bars"]["AIR"]}
+
+
+def test_the_clocks_step_from_session_to_session(simulator: Simulator) -> None:
+    step = {"step": {"exchange": "MC", "hours": 2}}
+    moments = [simulator.admin("clock", step) for _ in range(4)]
+    days = [moment["data"][:10] for moment in moments]
+    assert days == ["2023-09-20", "2023-09-21", "2023-09-22", "2023-09-25"]
+    assert all(moment["data"][:18] == moment["accounting"][:18] for moment in moments)
+    rows = simulator.get("eod-bulk-last-day/MC").json()
+    assert {row["date"] for row in rows} == {"2023-09-25"}
+    simulator.admin("clock", {"step": {"exchange": "MC", "sessions": 3}})
+    assert simulator.admin("clock")["data"].startswith("2023-09-28")
+    assert "step.exchange" in simulator.admin_error("clock", {"step": {"exchange": "X"}})
+
+
+def test_a_data_clock_may_run(simulator: Simulator) -> None:
+    simulator.admin("clock", {"data": "2023-09-19T15:00:00Z", "data_runs": True})
+    first = simulator.admin("clock")["data"]
+    time.sleep(0.05)
+    assert simulator.admin("clock")["data"] > first >= "2023-09-19T15:00:00"
 
 
 # -- the account's events ------------------------------------------------------------
@@ -616,12 +695,15 @@ def test_the_log_is_given_in_pages(simulator: Simulator) -> None:
 
 
 def test_a_late_answer_is_counted_before_it_comes(simulator: Simulator) -> None:
-    simulator.admin("faults", {"endpoint": "eod", "latency_s": 5})
+    simulator.admin("faults", {"endpoint": "eod", "latency_s": 60})
     with (
         httpx.Client(timeout=0.2, trust_env=False) as hasty,
         pytest.raises(httpx.ReadTimeout),
     ):
         hasty.get(f"{simulator.url}/eod/AAPL.US", params={"api_token": TOKEN})
+    deadline = time.monotonic() + 20
+    while simulator.calls() == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert simulator.calls() == 1
 
 

@@ -40,6 +40,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
         ("eod-bulk-last-day", 3, 103),
         ("bulk-fundamentals", 0, 100),
         ("bulk-fundamentals", 500, 600),
+        ("symbol-change-history", 0, 5),
         ("user", 0, 1),
         ("internal-user", 0, 1),
     ],
