@@ -14,7 +14,7 @@ from screener_collector.closing import Closer
 from screener_collector.ledger import Ledger
 from screener_collector.store import Store
 from screener_collector.vendor import IN_FLIGHT, Reply, Vendor
-from screener_collector.work import BULK_ENDPOINT, Failure, Fetch, Result, read
+from screener_collector.work import BULK_ENDPOINT, PAGE_ENDPOINT, Failure, Fetch, Result, read
 from screener_sql.model import ErrorCode, ExitCode, SliceReason
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,8 @@ class Group:
     _doubtful: dict[str, list[Result]] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
     _recorded: set[str] = field(default_factory=set)
-    _no_bulk: set[int] = field(default_factory=set)
+    _no_bulk: set[tuple[int, bool]] = field(default_factory=set)
+    """Exchanges whose bulk days (False) or pages of fundamentals (True) were refused."""
     _closing: asyncio.Task[None] | None = None
     _closed_at: float = 0.0
     _halt: Halt | None = None
@@ -136,7 +137,7 @@ class Group:
             self._queue.extend(claimed)
         while self._queue and len(self._running) < IN_FLIGHT and len(self._results) < BACKLOG:
             fetch = self._queue.popleft()
-            if fetch.is_bulk and fetch.exchange_id in self._no_bulk:
+            if fetch.is_bulk and (fetch.exchange_id, fetch.is_page) in self._no_bulk:
                 continue  # closed with the refusal of the first
             task = asyncio.create_task(self.vendor.ask(fetch.endpoint))
             self._running[task] = fetch
@@ -273,25 +274,28 @@ class Group:
                 )
 
     async def _refuse_bulk(self, result: Result) -> None:
-        """The vendor's plan has no bulk days: the exchange goes by requests of its assets."""
+        """Not in the vendor's plan: the exchange is asked for asset by asset."""
         fetch = result.fetch
-        if fetch.exchange_id in self._no_bulk:
+        refused = (fetch.exchange_id, fetch.is_page)
+        if refused in self._no_bulk:
             self.vendor.overhead.dropped += result.calls
             return  # its row was closed with the first
-        self._no_bulk.add(fetch.exchange_id)
-        self.in_plan[BULK_ENDPOINT] = False
+        self._no_bulk.add(refused)
+        self.in_plan[PAGE_ENDPOINT if fetch.is_page else BULK_ENDPOINT] = False
         # Not at once with a batch: both write the same spending.
         await self._close_batch(all_of_it=True)
         spending = self.ledger.spending()
+        what = "bulk fundamentals" if fetch.is_page else "bulk days"
         await self.closer.refuse_bulk(
             result,
             spending,
-            f"The vendor's plan does not include bulk days; {fetch.exchange} is asked for asset by"
+            f"The vendor's plan does not include {what}; {fetch.exchange} is asked for asset by"
             " asset.",
         )
         self.ledger.recorded(spending)
         logger.warning(
-            "bulk days are not in the vendor's plan; going on asset by asset",
+            "%s are not in the vendor's plan; going on asset by asset",
+            what,
             extra={"action": "bulk_refused", "exchange": fetch.exchange},
         )
 

@@ -14,6 +14,7 @@ from screener_collector.parse import Action, ActionRows, BadRow, BulkRows
 from screener_sql.model import TRANSIENT, ErrorCode, Operation
 
 BULK_ENDPOINT, PAGE_ENDPOINT = "eod-bulk-last-day", "bulk-fundamentals"
+ACTION_KINDS = ("bulk_dividends", "bulk_splits")
 PROBE, DROPPED = "vendor_probe", "dropped_requests"
 """Operations of detail rows: looks whether the vendor is back; what was asked for in vain."""
 
@@ -198,15 +199,19 @@ def is_residue(rows: int, assets: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An item that a fetch serves, and what is known of its asset."""
+    """An item that an asset's own fetch serves, and what is known of the asset.
 
-    item_id: int
+    `item_id` None: no item, as of a reference series; `kind` as in `assets`.
+    """
+
+    item_id: int | None
     asset_id: int
     ticker: str
     operation: str
     expected_to: date | None
     last_date: date | None
     needs_reprocess: bool
+    kind: str = "listing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +230,21 @@ class End:
         return self.state == "failed" and self.error_code not in TRANSIENT
 
 
-def end(item: Served, came: Came, inserted: int, updated: int) -> End:
-    """How the item of an asset's own fetch ends; `inserted`, `updated`: bars that it changed."""
+def end(item: Served, came: Came, inserted: int, updated: int, *, shows_all: bool = True) -> End:
+    """How the item of an asset's own fetch ends; `inserted`, `updated`: rows that it changed.
+
+    `shows_all`: whether a history shows every split and dividend that is known.
+    """
     if isinstance(came, Failure):
         return End(came.state, came.error_code, came.message)
     if isinstance(came, Fundamentals):
         unread = f"unreadable: {', '.join(came.unreadable)}" if came.unreadable else None
         return End("succeeded", message=unread, updated=1)
+    if isinstance(came, Actions):
+        if not came.rows.unreadable:
+            return End("succeeded", inserted=inserted)
+        message = f"{came.rows.unreadable} rows of the list cannot be read"
+        return End("failed", ErrorCode.BAD_PAYLOAD, message, inserted)
     if not isinstance(came, Sorted):
         raise TypeError(f"{type(came).__name__} serves no single asset")
     set_aside = f"{len(came.bad)} bars are in quarantined_bars" if came.bad else None
@@ -250,7 +263,9 @@ def end(item: Served, came: Came, inserted: int, updated: int) -> End:
             f"{message}; {set_aside}" if set_aside else message,
             updated=updated,
         )
-    return End("succeeded", message=set_aside, inserted=inserted, updated=updated)
+    unshown = None if shows_all else "the adjusted closes do not show a split or dividend yet"
+    remarks = "; ".join(remark for remark in (set_aside, unshown) if remark)
+    return End("succeeded", message=remarks or None, inserted=inserted, updated=updated)
 
 
 @dataclass(slots=True)

@@ -63,6 +63,7 @@ def world(owner: Owner, simulator: Simulator, day: Day) -> Iterator[World]:
         world = World(owner, url, simulator)
         world.open(execution_id="run-0")
         world.add(*(Asset(code, "SW") for code in (day.payer, *day.others)))
+        world.rows("UPDATE assets SET currency = 'CHF' RETURNING id")
         for code in (day.payer, *day.others):
             world.plan(f"{code}.SW", first=FIRST, last=day.before)
         assert world.group().code == 0
@@ -74,6 +75,14 @@ def tickers(day: Day) -> list[str]:
     return [f"{code}.SW" for code in (day.payer, *day.others)]
 
 
+def unadjusted(world: World, day: Day) -> None:
+    """The payer's stored history as the vendor had it before it knew of the dividend."""
+    world.rows(
+        "UPDATE stock_prices SET adj_close = close WHERE asset_id = %s RETURNING date",
+        world.asset_id(f"{day.payer}.SW"),
+    )
+
+
 def states(world: World) -> dict[str, dict[str, Any]]:
     return {row["ticker"]: row for row in world.rows("SELECT * FROM asset_processing_state")}
 
@@ -81,6 +90,7 @@ def states(world: World) -> dict[str, dict[str, Any]]:
 def test_a_bulk_day_brings_every_asset_its_bar_and_a_payer_its_whole_history(
     world: World, day: Day
 ) -> None:
+    unadjusted(world, day)
     world.plan_bulk("SW", tickers(day), day.session)
     changed = {ticker: row["prices_changed_at"] for ticker, row in states(world).items()}
 
@@ -106,7 +116,7 @@ def test_a_bulk_day_brings_every_asset_its_bar_and_a_payer_its_whole_history(
         "SELECT * FROM corporate_actions WHERE asset_id = %s", world.asset_id(f"{day.payer}.SW")
     )[0]
     assert (action["kind"], action["ex_date"]) == ("dividend", day.session)
-    assert action["dividend"] > 0
+    assert action["dividend"] > 0 and action["confirmed_at"] is not None
     for ticker, state in states(world).items():
         assert state["prices_last_date"] == state["prices_checked_to"] == day.session
         assert not state["needs_prices_reprocess"]
@@ -124,6 +134,7 @@ def test_a_bulk_day_brings_every_asset_its_bar_and_a_payer_its_whole_history(
 
 
 def test_ledgers_agree_after_a_bulk_day(world: World, day: Day) -> None:
+    unadjusted(world, day)
     world.plan_bulk("SW", tickers(day), day.session)
     assert world.group().code == 0
     world.assert_ledgers_agree()
@@ -135,15 +146,45 @@ def test_ledgers_agree_after_a_bulk_day(world: World, day: Day) -> None:
     )
 
 
-def test_an_action_of_an_asset_without_an_item_makes_it_due(world: World, day: Day) -> None:
+def test_an_action_that_the_stored_history_shows_costs_no_request(world: World, day: Day) -> None:
+    world.plan_bulk("SW", tickers(day), day.session)
+
+    assert world.group().code == 0
+
+    assert world.details()[f"{day.payer}.SW", "prices_incremental"] == ("success", 0)
+    assert not states(world)[f"{day.payer}.SW"]["needs_prices_reprocess"]
+    assert world.value("SELECT count(*) FROM corporate_actions WHERE confirmed_at IS NULL") == 0
+    world.assert_ledgers_agree()
+
+
+def test_an_action_of_an_asset_without_an_item_has_it_fetched_again_in_the_run(
+    world: World, day: Day
+) -> None:
+    ticker = f"{day.payer}.SW"
+    unadjusted(world, day)
+    world.rows(
+        "INSERT INTO stock_prices SELECT asset_id, %s, open, high, low, close, close, volume"
+        " FROM stock_prices WHERE asset_id = %s AND date = %s RETURNING asset_id",
+        day.session,
+        world.asset_id(ticker),
+        day.before,
+    )
+    world.rows(
+        "UPDATE asset_processing_state SET prices_last_date = %s, prices_checked_to = %s"
+        " WHERE ticker = %s RETURNING asset_id",
+        day.session,
+        day.session,
+        ticker,
+    )
     world.plan_bulk("SW", [f"{code}.SW" for code in day.others], day.session)
 
     assert world.group().code == 0
 
-    found = states(world)
-    assert found[f"{day.payer}.SW"]["needs_prices_reprocess"]
-    assert found[f"{day.payer}.SW"]["prices_checked_to"] == day.before
-    assert not found[f"{day.others[0]}.SW"]["needs_prices_reprocess"]
+    assert world.details()[ticker, "action_refetch"] == ("success", 1)
+    assert not states(world)[ticker]["needs_prices_reprocess"]
+    assert world.value("SELECT count(*) FROM corporate_actions WHERE confirmed_at IS NULL") == 0
+    assert (ticker, "action_refetch") not in world.items()
+    world.assert_ledgers_agree()
 
 
 def test_an_action_seen_before_does_not_make_its_asset_due_again(world: World, day: Day) -> None:
@@ -375,26 +416,42 @@ BULK_KINDS = ("bulk_dividends", "bulk_splits")
 
 
 @pytest.mark.parametrize("failing", BULK_KINDS)
-def test_without_the_actions_of_all_sessions_no_bar_of_any_is_stored(
+def test_bars_are_stored_beside_a_failed_list_of_actions_which_is_asked_for_again(
     world: World, day: Day, failing: str
 ) -> None:
-    world.plan_bulk("SW", tickers(day), day.before, day.session)
-    before = world.rows("SELECT * FROM stock_prices ORDER BY asset_id, date")
-    kept = "splits" if failing == "bulk_dividends" else "dividends"
-    # The answers of one kind are oops, whatever the session: the other kind's are left alone.
     world.rows(
-        f"DELETE FROM plan_fetches WHERE kind = 'bulk_{kept}' RETURNING id"  # noqa: S608
+        "UPDATE asset_processing_state SET splits_checked_to = %s, dividends_checked_to = %s"
+        " RETURNING asset_id",
+        day.before,
+        day.before,
     )
-    world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": "oops", "count": 2}])
+    world.plan_bulk("SW", tickers(day), day.session)
+    world.simulator.admin(
+        "faults",
+        [{"endpoint": "eod-bulk-last-day", "symbol": "SW", "body": "oops", "count": 1}],
+    )
+    # The first request is the failing one's.
+    world.rows(
+        "UPDATE plan_fetches SET ordinal = CASE kind WHEN %s THEN 0 WHEN 'bulk_prices' THEN 2"
+        " ELSE 1 END RETURNING id",
+        failing,
+    )
+    world.rows(
+        "UPDATE plan_fetches SET group_name = 'later' WHERE kind <> %s RETURNING id", failing
+    )
+    assert world.group().code == 0
+    world.rows("UPDATE plan_fetches SET group_name = 'swiss' RETURNING id")
+    world.rows("UPDATE slices SET finished_at = NULL RETURNING name")
 
     assert world.group().code == 0
 
-    assert set(world.items().values()) == {("failed", "bad_payload")}
-    assert world.rows("SELECT * FROM stock_prices ORDER BY asset_id, date") == before
-    assert all(state["prices_checked_to"] == day.before for state in states(world).values())
-    ended = world.rows("SELECT kind, state, calls_used FROM plan_fetches WHERE asset_id IS NULL")
-    assert {row["state"] for row in ended} == {"failed"}
-    assert [row["calls_used"] for row in ended if row["kind"] == "bulk_prices"] == [0, 0]
+    assert set(world.items().values()) == {("succeeded", None)}
+    for state in states(world).values():
+        assert state["prices_checked_to"] == day.session
+        read, unread = state["splits_checked_to"], state["dividends_checked_to"]
+        if failing == "bulk_splits":
+            read, unread = unread, read
+        assert (read, unread) == (day.session, day.before)
     world.assert_ledgers_agree()
 
 

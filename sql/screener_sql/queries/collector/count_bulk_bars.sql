@@ -1,4 +1,4 @@
--- Bars of a bulk day were stored for these assets: adds to their items and tells their states.
+-- Bars of bulk days were stored for these assets: tells their states, and (due) adds to the items that wait for them.
 WITH stored AS (
     SELECT * FROM jsonb_to_recordset(%(stored)s::jsonb) AS stored (asset_id integer, last_date date, inserted integer, updated integer)
 ), items AS (
@@ -6,7 +6,7 @@ WITH stored AS (
     SET records_inserted = item.records_inserted + stored.inserted, records_updated = item.records_updated + stored.updated
     FROM stored
     WHERE item.execution_id = %(execution_id)s::text AND item.asset_id = stored.asset_id
-      AND item.way = 'bulk' AND item.state = 'planned'
+      AND item.way = 'bulk' AND item.operation LIKE 'prices%%' AND item.state = 'planned' AND %(due)s::boolean
 )
 UPDATE financial_screener.asset_processing_state AS state
 SET prices_last_date = greatest(state.prices_last_date, stored.last_date),

@@ -1,17 +1,18 @@
--- When no bulk fetch of the exchange is open any more, ends the items that waited for them: failed or deferred where one of the fetches
--- is; else by whether a bar of one of the sessions is stored. A session without bars that is
+-- When none of the exchange's bulk days of bars is open any more, ends the items that waited for them: failed or deferred where one of
+-- the days is; else by whether a bar of one of the sessions is stored. A session without bars that is
 -- older than one with bars was none (an unscheduled closing), and no trouble.
 WITH requests AS (
-    SELECT state, kind, session, error_code, message, ordinal, claimed_at
+    SELECT state, session, error_code, message, ordinal, claimed_at
     FROM financial_screener.plan_fetches
-    WHERE execution_id = %(execution_id)s::text AND exchange_id = %(exchange_id)s::smallint AND kind LIKE 'bulk%%'
+    WHERE execution_id = %(execution_id)s::text AND exchange_id = %(exchange_id)s::smallint AND kind = 'bulk_prices'
+      AND purpose = 'due'
 ), trouble AS (
     SELECT state, error_code, message FROM requests
     WHERE state IN ('failed', 'deferred')
       AND (error_code IS DISTINCT FROM 'not_published'
            OR NOT EXISTS (
                SELECT FROM requests AS later
-               WHERE later.kind = 'bulk_prices' AND later.state = 'done' AND later.session > requests.session
+               WHERE later.state = 'done' AND later.session > requests.session
            ))
     ORDER BY state = 'failed' DESC, ordinal LIMIT 1
 ), judged AS (
@@ -21,12 +22,12 @@ WITH requests AS (
     CROSS JOIN LATERAL (
         SELECT EXISTS (
                    SELECT FROM financial_screener.stock_prices AS stored
-                   JOIN requests ON requests.kind = 'bulk_prices' AND requests.session = stored.date
+                   JOIN requests ON requests.session = stored.date
                    WHERE stored.asset_id = item.asset_id
                ) AS found,
                (
                    SELECT count(DISTINCT bad.date) FROM financial_screener.quarantined_bars AS bad
-                   JOIN requests ON requests.kind = 'bulk_prices' AND requests.session = bad.date
+                   JOIN requests ON requests.session = bad.date
                    WHERE bad.asset_id = item.asset_id AND bad.released_at IS NULL
                ) AS bad
     ) AS bar
@@ -45,7 +46,7 @@ WITH requests AS (
                     ELSE 'the vendor has no bar of it for these sessions' END AS message
     ) AS verdict
     WHERE item.execution_id = %(execution_id)s::text AND item.exchange_id = %(exchange_id)s::smallint
-      AND item.way = 'bulk' AND item.state = 'planned'
+      AND item.way = 'bulk' AND item.operation LIKE 'prices%%' AND item.state = 'planned'
       AND NOT EXISTS (SELECT FROM requests WHERE state IN ('planned', 'claimed'))
 ), ended AS (
     UPDATE financial_screener.plan_items AS item
@@ -55,13 +56,14 @@ WITH requests AS (
 ), states AS (
     UPDATE financial_screener.asset_processing_state AS state
     SET prices_checked_to = CASE WHEN judged.state IN ('succeeded', 'skipped') THEN newest.checked_to ELSE state.prices_checked_to END,
-        prices_next_attempt_at = CASE WHEN judged.state NOT IN ('succeeded', 'skipped') THEN state.prices_next_attempt_at
+        prices_next_attempt_at = CASE WHEN mended.is_bad
+                                      THEN date_trunc('day', now(), 'UTC') + interval '1 day' * least(power(2, before.prices_failures), 32)
+                                      WHEN judged.state NOT IN ('succeeded', 'skipped') THEN state.prices_next_attempt_at
                                       WHEN newest.checked_to < judged.expected_to THEN newest.next_attempt_at END,
         prices_last_updated_at = CASE WHEN judged.state = 'succeeded' THEN now() ELSE state.prices_last_updated_at END,
         prices_execution_id = CASE WHEN judged.state = 'succeeded' THEN %(execution_id)s::text ELSE state.prices_execution_id END,
         prices_failures = CASE WHEN judged.state = 'succeeded' THEN 0
-                               WHEN judged.error_code = 'bad_data' AND judged.state = 'failed' AND NOT EXISTS (SELECT FROM trouble)
-                               THEN state.prices_failures + 1
+                               WHEN mended.is_bad THEN state.prices_failures + 1
                                ELSE state.prices_failures END,
         last_error_at = CASE WHEN judged.state = 'failed' THEN now() WHEN mended.is_well THEN NULL ELSE state.last_error_at END,
         last_error_code = CASE WHEN judged.state = 'failed' THEN judged.error_code WHEN mended.is_well THEN NULL
@@ -71,7 +73,8 @@ WITH requests AS (
     FROM judged
     JOIN financial_screener.asset_processing_state AS before USING (asset_id)
     CROSS JOIN LATERAL (
-        SELECT judged.state = 'succeeded' AND before.fundamentals_failures = 0 AND before.indicators_failures = 0 AS is_well
+        SELECT judged.state = 'succeeded' AND before.fundamentals_failures = 0 AND before.indicators_failures = 0 AS is_well,
+               judged.state = 'failed' AND judged.error_code = 'bad_data' AND NOT EXISTS (SELECT FROM trouble) AS is_bad
     ) AS mended
     CROSS JOIN LATERAL financial_screener.prices_reach(judged.asset_id, judged.expected_to) AS newest
     WHERE state.asset_id = judged.asset_id

@@ -1,4 +1,4 @@
--- What is known of assets after their whole histories came in. An action that was first seen after the request was sent is not in it.
+-- What is known of assets after their whole histories came in. Whether these show all actions is told by what follows.
 UPDATE financial_screener.asset_processing_state AS state
 SET prices_loaded = true,
     prices_first_date = least(state.prices_first_date, ended.first_date),
@@ -8,10 +8,8 @@ SET prices_loaded = true,
     prices_changed_at = CASE WHEN ended.inserted + ended.updated > 0 THEN clock_timestamp() ELSE state.prices_changed_at END,
     prices_last_updated_at = now(),
     prices_execution_id = %(execution_id)s::text,
-    needs_prices_reprocess = state.needs_prices_reprocess AND EXISTS (
-        SELECT FROM financial_screener.corporate_actions AS action
-        WHERE action.asset_id = state.asset_id AND action.first_seen_at > ended.started_at
-    ),
+    prices_refreshed_at = greatest(state.prices_refreshed_at, ended.started_at),
+    needs_prices_reprocess = false,
     prices_next_attempt_at = newest.next_attempt_at,
     prices_failures = 0,
     last_error_at = CASE WHEN state.fundamentals_failures = 0 AND state.indicators_failures = 0 THEN NULL ELSE state.last_error_at END,

@@ -1,4 +1,5 @@
--- The fundamentals of assets; a column whose field says nothing becomes NULL, but for those that the symbol list fills too.
+-- The fundamentals of assets; a column whose field says nothing becomes NULL, but for those that the symbol list fills too. Those of a page
+-- (partial) leave what they do not tell as it is, and lengthen the statements.
 UPDATE financial_screener.assets AS asset
 SET
     name = coalesce(asset.name, came.name),
@@ -96,9 +97,17 @@ SET
     eodhd_holders = came.eodhd_holders,
     eodhd_insider_transactions = came.eodhd_insider_transactions,
     eodhd_esg_scores = came.eodhd_esg_scores,
-    eodhd_outstanding_shares = came.eodhd_outstanding_shares,
-    eodhd_earnings = came.eodhd_earnings,
-    eodhd_financials = came.eodhd_financials,
+    eodhd_outstanding_shares = CASE WHEN came.partial THEN financial_screener.lengthened(asset.eodhd_outstanding_shares, came.eodhd_outstanding_shares)
+                               ELSE came.eodhd_outstanding_shares END,
+    eodhd_earnings = CASE WHEN came.partial THEN financial_screener.lengthened(asset.eodhd_earnings, came.eodhd_earnings)
+                     ELSE came.eodhd_earnings END,
+    eodhd_financials = CASE WHEN came.partial THEN financial_screener.lengthened(asset.eodhd_financials, came.eodhd_financials)
+                       ELSE came.eodhd_financials END,
     eodhd_etf_data = came.eodhd_etf_data
-FROM jsonb_populate_recordset(NULL::financial_screener.assets, %(rows)s::jsonb) AS came
+FROM (
+    SELECT filled.*, coalesce((row.told ->> 'partial')::boolean, false) AS partial
+    FROM jsonb_array_elements(%(rows)s::jsonb) AS row (told)
+    JOIN financial_screener.assets AS known ON known.id = (row.told ->> 'id')::integer
+    CROSS JOIN LATERAL jsonb_populate_record(known, row.told) AS filled
+) AS came
 WHERE asset.id = came.id

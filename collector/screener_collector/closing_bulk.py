@@ -1,0 +1,160 @@
+"""Adapter: Postgres: what bulk days brought, and how the items end that wait for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from screener_collector.bars import BadBar, Bars, merge, sort_out_day
+from screener_collector.store import jsonb
+from screener_collector.storing import Changes
+from screener_collector.transaction import Transaction, detail
+from screener_collector.work import (
+    ACTION_KINDS,
+    Actions,
+    BulkBars,
+    Failure,
+    Result,
+    is_residue,
+)
+from screener_sql.model import ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A bulk day as judged; `bars`, `bad`: of the assets that it is wanted for, where it has bars.
+
+    `of_session` and `received`: rows of the session, and all, where there was an answer.
+    """
+
+    result: Result
+    bars: Mapping[int, Bars] = field(default_factory=dict)
+    bad: Mapping[int, BadBar] = field(default_factory=dict)
+    of_session: int | None = None
+    received: int = 0
+
+
+async def judge(batch: Transaction, result: Result) -> Day:
+    """The bars of a bulk day that are wanted, checked; a failure where it is not believed."""
+    came, fetch = result.came, result.fetch
+    if isinstance(came, Actions):
+        return Day(result, of_session=len(came.rows.rows), received=came.rows.received)
+    if not isinstance(came, BulkBars):
+        return Day(result)
+    received = came.rows.received
+    scope = {
+        "exchange_id": fetch.exchange_id,
+        "session": fetch.session,
+        "asked_at": result.started_at,
+    }
+    known = await batch.run("bulk_assets" if fetch.is_due_day else "correction_assets", **scope)
+    wanted = {row["code"]: row["id"] for row in known}
+    rows = [(code, row) for code, row in came.rows.rows if code in wanted]
+    codes = {code for code, _ in came.rows.rows}
+    before = {row["code"] for row in await batch.run("traded_before", **scope)}
+    # An exchange of which few assets are wanted still shows by all that are known of it.
+    for assets in (set(wanted), before):
+        if is_residue(len(assets & codes), len(assets)):
+            failure = Failure(
+                ErrorCode.NOT_PUBLISHED,
+                f"only {len(assets & codes)} of {len(assets)} assets have a bar of"
+                f" {fetch.session} in bulk: the session does not look published",
+                "deferred",
+            )
+            return Day(_with(result, failure), {}, {}, len(codes), received)
+    assert fetch.session is not None  # a constraint of plan_fetches
+    last = max(fetch.session, result.ended_at.date())
+    day = sort_out_day(rows, fetch.session, last)
+    return Day(
+        result,
+        {wanted[code]: day.bars.take(slice(at, at + 1)) for at, code in enumerate(day.codes)},
+        {wanted[code]: bad for code, bad in day.bad.items()},
+        len(codes),
+        received,
+    )
+
+
+def _with(result: Result, failure: Failure) -> Result:
+    return Result(result.fetch, failure, result.calls, result.started_at, result.ended_at)
+
+
+def bars_of(days: Sequence[Day]) -> dict[int, Bars]:
+    """The bars of the days by asset; of two of a session the one that was asked for later."""
+    found: dict[int, Bars] = {}
+    for day in sorted(days, key=lambda each: each.result.started_at):
+        for asset_id, bars in day.bars.items():
+            found[asset_id] = merge(found.get(asset_id, Bars.empty()), bars)
+    return found
+
+
+async def record_days(batch: Transaction, days: Sequence[Day]) -> None:
+    """What the vendor answered, in `bulk_days`."""
+    answered = []
+    for day in days:
+        fetch, came = day.result.fetch, day.result.came
+        if day.of_session is not None:
+            answered.append(
+                {
+                    "exchange_id": fetch.exchange_id,
+                    "session": fetch.session,
+                    "kind": fetch.kind,
+                    "asked_at": day.result.started_at,
+                    "rows": day.received,
+                    "of_session": day.of_session,
+                    "unchanged": 0,
+                    "believed": not isinstance(came, Failure),
+                    "reason": came.message if isinstance(came, Failure) else None,
+                }
+            )
+    if answered:
+        await batch.run("record_bulk_days", days=jsonb(answered))
+
+
+async def close(
+    batch: Transaction,
+    days: Sequence[Day],
+    changes: Changes,
+    corrections: Changes,
+    recorded: Mapping[int, int],
+) -> None:
+    """The days' detail rows and the states of their assets; `recorded`: actions, by fetch."""
+    details = []
+    for day in days:
+        fetch = day.result.fetch
+        operation = fetch.kind if fetch.purpose == "due" else f"{fetch.kind}_{fetch.purpose}"
+        inserted = recorded.get(fetch.id, len(day.bars))
+        details.append(detail(day.result, operation, calls=day.result.calls, inserted=inserted))
+    await batch.tell(details)
+    for due, changed in ((True, changes), (False, corrections)):
+        bars = bars_of([day for day in days if day.result.fetch.is_due_day == due])
+        stored = [
+            {
+                "asset_id": asset_id,
+                "last_date": of_asset.last_date,
+                "inserted": changed.inserted.get(asset_id, 0),
+                "updated": changed.updated.get(asset_id, 0),
+            }
+            for asset_id, of_asset in sorted(bars.items())
+        ]
+        if stored:
+            await batch.run("count_bulk_bars", stored=jsonb(stored), due=due)
+
+
+async def finish(batch: Transaction, exchange_id: int, days: Sequence[Day]) -> None:
+    """Ends the items of an exchange whose days have all been closed."""
+    for kind in ACTION_KINDS:
+        of_kind = [
+            day.result
+            for day in days
+            if day.result.fetch.kind == kind and day.result.fetch.exchange_id == exchange_id
+        ]
+        scope: dict[str, Any] = {"exchange_id": exchange_id, "kind": kind}
+        if of_kind:
+            await batch.run("bulk_actions_reach", **scope)
+        doubtful = {
+            code
+            for result in of_kind
+            if isinstance(result.came, Actions)
+            for code in result.came.rows.doubtful
+        }
+        await batch.run("finish_action_items", **scope, doubtful=sorted(doubtful))
+    await batch.run("finish_bulk_items", exchange_id=exchange_id)
