@@ -26,6 +26,7 @@ from screener_collector.rules.numbers import half_units, quantile, usual_move, v
 _CAUSE_BARS = 5
 _WINDOW = 20
 """Bars on either side of a step that it is measured over."""
+_FAR = math.log(30)
 _FLOOR = 2e-5
 """A step of k of less is never one."""
 
@@ -181,13 +182,26 @@ class _Judge:
         alone[1:] &= places[1:] != places[:-1]
         alone[:-1] &= places[1:] != places[:-1]
         which = alone & (places >= 1) & (places < len(self.bars)) & (raw > 0)
+        # Two amounts of one dividend that are not in one unit are looked at closely.
+        which &= ~(self._apart() > _FAR)
         places = places[which]
         share = raw[which] / self.bars.close[places - 1]
         expected = np.log1p(-np.minimum(share, 0.99))
-        room = self.k.room[places] + self.number("dividend_mismatch", "tolerance") * -expected
+        room = self.k.room[places] - self._shares()[which] * expected
         plain = places[np.abs(self.k.steps[places] - expected) <= room]
         self.explained[plain] = True
         return plain
+
+    def _apart(self) -> Floats:
+        """By dividend how far its two amounts are apart, logarithmic; NaN without both."""
+        later = np.ones(len(self.actions))
+        for index in np.flatnonzero(~np.isnan(self.actions.ratio)).tolist():
+            day = self.actions.ex_dates[index]
+            later[self.actions.ex_dates < day] *= self.actions.ratio[index]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            apart: Floats = np.abs(np.log(self.actions.raw / self.actions.adjusted / later))
+        # Served without regard to later splits they are one number.
+        return np.where(self.actions.raw == self.actions.adjusted, 0.0, apart)
 
     def _expected(self, event: _Event, *, with_split: bool = True) -> float:
         """The step of k that the actions of an event make by their raw amounts."""
@@ -432,11 +446,18 @@ class _Judge:
             return
         if all(amount <= 0.0 for amount in amounts):
             return
-        if raw == adjusted and own != 1.0:
-            # Only one of them was served, on one basis or the other.
-            amounts += [raw]
         if any(self._fits(at, step, amount) for amount in amounts):
             self.explained[at] = True
+            if self._apart()[index] > _FAR:
+                self._dividend(
+                    "dividend_unit",
+                    at,
+                    implied,
+                    raw if self._fits(at, step, adjusted * own) else adjusted,
+                    "the two amounts on record of a dividend of {measured:g} are in two units:"
+                    " {expected:g}",
+                )
+                return
             basis = adjusted * own
             if event.ratio != 1.0 and not math.isnan(adjusted) and not self._fits(at, step, basis):
                 per = basis / implied if implied > 0 else math.nan
@@ -454,6 +475,14 @@ class _Judge:
             return
         self._mismatch(event, index, amounts, implied, step, before)
 
+    def _shares(self) -> Floats:
+        """By action the share of a dividend's step that may differ."""
+        return np.where(
+            self.actions.converted,
+            self.number("dividend_mismatch", "tolerance_converted"),
+            self.number("dividend_mismatch", "tolerance"),
+        )
+
     def _fits(self, at: int, step: float, amount: float) -> bool:
         share = amount / float(self.bars.close[at - 1])
         if share >= 1.0 or share <= 0.0:
@@ -462,7 +491,11 @@ class _Judge:
         return abs(step - expected) <= self._room(at, expected)
 
     def _room(self, at: int, expected: float) -> float:
-        share = self.number("dividend_mismatch", "tolerance")
+        acted = np.searchsorted(self.bars.dates, self.actions.ex_dates) == at
+        converted = bool(np.any(self.actions.converted[acted]))
+        share = self.number(
+            "dividend_mismatch", "tolerance_converted" if converted else "tolerance"
+        )
         # Amounts have at most five decimals.
         amount = 5e-6 / float(self.bars.close[at - 1])
         return float(self.k.room[at]) + amount + share * abs(expected)

@@ -74,12 +74,14 @@ class Actions:
     `ratio`: new shares for one old of a split, NaN for a dividend. `raw`: a dividend as paid then,
     which goes with raw closes; `adjusted`: the same adjusted for later splits; both in the
     listing's unit, NaN where unknown (without an exchange rate, or not served) and for a split.
+    `converted`: whether an exchange rate is in the amount.
     """
 
     ex_dates: Days
     ratio: Floats
     raw: Floats
     adjusted: Floats
+    converted: Mask
 
     def __len__(self) -> int:
         return len(self.ex_dates)
@@ -87,15 +89,18 @@ class Actions:
     @classmethod
     def none(cls) -> Self:
         """No action."""
-        return cls(np.empty(0, "datetime64[D]"), np.empty(0), np.empty(0), np.empty(0))
+        return cls.of(())
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[date, float, float, float]]) -> Self:
-        """From rows of ex-date, ratio, raw and adjusted amount."""
+    def of(
+        cls, rows: Iterable[tuple[date, float, float, float]], converted: Iterable[date] = ()
+    ) -> Self:
+        """From rows of ex-date, ratio, raw and adjusted amount, and the ex-dates of converted."""
         ordered = sorted(rows, key=lambda row: row[0])
         days = np.array([row[0] for row in ordered], "datetime64[D]")
         numbers = np.array([row[1:] for row in ordered], np.float64).reshape(-1, 3).T
-        return cls(days, numbers[0].copy(), numbers[1].copy(), numbers[2].copy())
+        rated = np.isin(days, np.array(sorted(converted), "datetime64[D]"))
+        return cls(days, numbers[0].copy(), numbers[1].copy(), numbers[2].copy(), rated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +300,8 @@ def _series_rules() -> Iterable[Rule]:
         FLAG,
         "A dividend and its step in the adjusted close differ.",
         # Share of the step that may differ: amounts and closes are rounded on their own.
-        {"tolerance": 0.05},
+        # Of a converted one more: the rate that the vendor took is another day's.
+        {"tolerance": 0.05, "tolerance_converted": 0.15},
     )
     yield Rule(
         "adjustment_unexplained",

@@ -59,7 +59,7 @@ INSERT INTO financial_screener.data_rules (rule, scope, severity, parameters, se
      'The same dividend is on record twice within days.'),
     ('dividend_misdated', 'series', 'flag', '{"bars": 5}',
      'The adjusted close shows a dividend on another day than its ex-date.'),
-    ('dividend_mismatch', 'series', 'flag', '{"tolerance": 0.05}',
+    ('dividend_mismatch', 'series', 'flag', '{"tolerance": 0.05, "tolerance_converted": 0.15}',
      'A dividend and its step in the adjusted close differ.'),
     ('adjustment_unexplained', 'series', 'flag', '{"step": 0.0005, "days": 366}',
      'The adjusted close steps against the close on a day without an action.'),
