@@ -13,7 +13,6 @@ import numpy as np
 
 from screener_collector.rules.model import (
     Actions,
-    Days,
     Finding,
     Floats,
     Indexes,
@@ -69,21 +68,27 @@ class _Steps:
     k: Floats
     steps: Floats
     room: Floats
+    unit: float
+    """In the last place of the closes."""
 
     @classmethod
-    def of(cls, bars: Series, log_close: Floats, log_adjusted: Floats) -> "_Steps":
-        k = log_adjusted - log_close
-        steps = np.zeros(len(k))
-        steps[1:] = k[:-1] - k[1:]
-        error = half_units(bars.close) / bars.close
+    def of(cls, bars: Series, moves: Floats, adjusted_moves: Floats) -> "_Steps":
+        steps = np.zeros(len(bars))
+        np.subtract(moves, adjusted_moves, out=steps[1:])
+        k = -np.cumsum(steps)
+        half = half_units(bars.close)
+        error = half / bars.close
         error += half_units(bars.adjusted_close) / bars.adjusted_close
-        room = np.zeros(len(k))
+        room = np.zeros(len(bars))
         room[1:] = error[1:] + error[:-1]
         # Closes are often exact where their column could be rounded: what is seen is the measure.
-        seen = quantile(np.abs(steps[1:]) / room[1:], 0.9)
-        room *= min(1.0, 3.0 * seen)
+        # A close that stays says nothing of it.
+        moved = np.flatnonzero(moves) + 1
+        if len(moved) >= _WINDOW:
+            seen = quantile(np.abs(steps[moved]) / room[moved], 0.9)
+            room *= min(1.0, 3.0 * seen)
         room += _FLOOR
-        return cls(k, steps, room)
+        return cls(k, steps, room, 2.0 * float(half[-1]))
 
 
 class _Judge:
@@ -92,20 +97,18 @@ class _Judge:
     def __init__(
         self,
         bars: Series,
-        log_close: Floats,
-        log_adjusted: Floats,
+        moves: Floats,
+        adjusted_moves: Floats,
         context: SeriesContext,
         parameters: Parameters,
     ) -> None:
         self.bars = bars
         self.moves = np.zeros(len(bars))
-        self.moves[1:] = np.diff(log_close)
-        self.adjusted_moves = np.zeros(len(bars))
-        self.adjusted_moves[1:] = np.diff(log_adjusted)
+        self.moves[1:] = moves
         self.context = context
         self.actions = context.actions
         self.parameters = parameters
-        self.k = _Steps.of(bars, log_close, log_adjusted)
+        self.k = _Steps.of(bars, moves, adjusted_moves)
         self.findings: list[Finding] = []
         self.explained = np.abs(self.k.steps) <= self.k.room
         """Bars into which k does not step, or by what is on record or has its own finding."""
@@ -113,7 +116,6 @@ class _Judge:
         self._event_bars: set[int] = set()
         self.error = np.zeros(len(bars))
         """By bar: what its step of k is too much, by proof."""
-        self._usual = usual_move(self.moves[1:])
         self._causes: dict[int, _Cause] = {}
         self._too_small: list[tuple[int, float]] = []
         """Dividends not in the adjusted close, which a hundredth of them would not show in."""
@@ -152,8 +154,11 @@ class _Judge:
     def run(self) -> list[Finding]:
         if not len(self.actions) and self.explained.all():
             return self.findings
-        plain = self._plain_dividends()
-        events = _events(self.bars.dates, self.actions, but=plain)
+        places = np.searchsorted(self.bars.dates, self.actions.ex_dates)
+        plain = self._plain_dividends(places)
+        if self.explained.all() and len(plain) == len(places):
+            return self._repeated_dividends()
+        events = _events(places, self.actions, but=plain, bars=len(self.bars))
         self._event_bars = {event.at for event in events} | set(plain)
         splits = [event for event in events if event.ratio != 1.0]
         for event in events:
@@ -163,21 +168,22 @@ class _Judge:
         if self.context.splits_known:
             for event in splits:
                 self._judge_split(event)
-            self._attach_to_splits(splits)
+            self._attach_to_splits(events, splits)
             self._proven()
         for event in events:
             if event.dividends:
                 self._judge_dividends(event)
         self._judge_too_small()
-        if self.context.dividends_known:
-            self._repeated_dividends()
+        self._repeated_dividends()
         self._unexplained()
         return self.findings
 
-    def _plain_dividends(self) -> Indexes:
-        """Bars of single dividends that k shows: nothing more is to be said of them."""
+    def _plain_dividends(self, places: Indexes) -> Indexes:
+        """Bars of single dividends that k shows: nothing more is to be said of them.
+
+        `places`: by action its bar.
+        """
         raw = self.actions.raw
-        places = np.searchsorted(self.bars.dates, self.actions.ex_dates)
         alone = np.ones(len(places), np.bool_)
         alone[1:] &= places[1:] != places[:-1]
         alone[:-1] &= places[1:] != places[:-1]
@@ -253,19 +259,15 @@ class _Judge:
         share = self.number("split_misapplied", "price_share") * abs(log_ratio)
         least = math.log(self.number("split_misapplied", "ratio"))
         moves = self.number("split_misapplied", "moves")
-        if abs(log_ratio) < max(least, moves * min(self._usual, 0.3)):
+        if abs(log_ratio) < max(least, moves * min(usual_move(self.moves[1:]), 0.3)):
             return None
-        if self.bars.close[at] < 10 * self._unit or self.bars.close[at - 1] < 10 * self._unit:
+        if min(self.bars.close[at], self.bars.close[at - 1]) < 10 * self.k.unit:
             return None
         closes = float(self.moves[at]) - apart
         opens = math.log(self.bars.open[at] / self.bars.close[at - 1]) - apart
         if min(abs(closes + log_ratio), abs(opens + log_ratio)) <= share:
             return True
         return False if min(abs(closes), abs(opens)) <= share else None
-
-    @property
-    def _unit(self) -> float:
-        return float(half_units(self.bars.close[-1:])[0]) * 2.0
 
     def _judge_split(self, event: _Event) -> None:
         at, log_ratio = event.at, math.log(event.ratio)
@@ -289,6 +291,8 @@ class _Judge:
             ):
                 self.error[at] += -log_ratio
                 self._cause("split_contradicted", at, event.ratio)
+            else:
+                self._unclear(event, "the price does not step, on a day of much volume")
             return
         if shown:
             return
@@ -356,16 +360,20 @@ class _Judge:
         if other is not None:
             cause.breaks.append(other)
 
-    def _attach_to_splits(self, splits: list[_Event]) -> None:
+    def _attach_to_splits(self, events: list[_Event], splits: list[_Event]) -> None:
         """Steps of k of the size of a recorded split where the price does not step: its faults."""
         if not splits:
             return
         room = self.number("split_misapplied", "tolerance")
         least = math.log(self.number("split_misapplied", "ratio"))
+        ratios = {event.at: event for event in splits}
+        paid = {event.at: event for event in events if event.at not in ratios}
         for at in np.flatnonzero(~self.explained).tolist():
-            if self._is_event(at):
+            if at in ratios:
                 continue
             step = float(self.k.steps[at])
+            if at in paid and abs(step) >= least:
+                step -= self._expected(paid[at])
             if abs(step) < least:
                 continue
             fitting = [
@@ -426,7 +434,9 @@ class _Judge:
             self.explained[at] = True
             return
         index = event.dividends[0]
-        if self.error[at] != 0.0 and event.ratio != 1.0:
+        near = slice(max(0, at - _CAUSE_BARS), at + _CAUSE_BARS + 1)
+        if self.error[at] != 0.0 or (self.error[near].any() and event.ratio == 1.0):
+            # A fault of a split is in the step or the price, and hides what the dividend does.
             self.explained[at] = True
             return
         raw, adjusted = float(self.actions.raw[index]), float(self.actions.adjusted[index])
@@ -626,19 +636,18 @@ class _Judge:
             np.array([at]),
         )
 
-    def _repeated_dividends(self) -> None:
+    def _repeated_dividends(self) -> list[Finding]:
         paid = np.flatnonzero(np.isnan(self.actions.ratio))
-        if len(paid) < 2:
-            return
+        if len(paid) < 2 or not self.context.dividends_known:
+            return self.findings
         days = self.actions.ex_dates[paid]
         amounts = np.where(np.isnan(self.actions.raw), self.actions.adjusted, self.actions.raw)[
             paid
         ]
-        apart = np.diff(days).astype(np.int64)
-        near = (apart > 0) & (apart <= self.number("dividend_repeated", "days")) & (amounts[1:] > 0)
-        near &= (
-            np.abs(np.diff(amounts)) <= self.number("dividend_repeated", "tolerance") * amounts[1:]
-        )
+        apart = (days[1:] - days[:-1]).astype(np.int64)
+        near = (apart > 0) & (apart <= self.number("dividend_repeated", "days"))
+        room = self.number("dividend_repeated", "tolerance") * amounts[1:]
+        near &= (amounts[1:] > 0) & (np.abs(amounts[1:] - amounts[:-1]) <= room)
         for at in np.flatnonzero(near).tolist():
             places = np.searchsorted(self.bars.dates, days[at : at + 2])
             if places[0] < 1 or places[1] >= len(self.bars):
@@ -652,6 +661,7 @@ class _Judge:
                 f"dividend of {amounts[at]:g} is on record on {days[at]} and {days[at + 1]}",
                 places,
             )
+        return self.findings
 
     # The rest
 
@@ -661,11 +671,12 @@ class _Judge:
         if not len(places):
             return
         least = self.number("adjustment_unexplained", "step")
+        ratio = math.log(self.number("split_unrecorded", "ratio"))
+        usual = usual_move(self.moves[1:])
         rest = []
         for at in places.tolist():
             step, move = float(self.k.steps[at]), float(self.moves[at])
-            ratio = math.log(self.number("split_unrecorded", "ratio"))
-            if abs(step) >= ratio and abs(move - step) <= max(0.35 * abs(step), self._usual):
+            if abs(step) >= ratio and abs(move - step) <= max(0.35 * abs(step), usual):
                 if self.context.splits_known and not self._is_event(at):
                     self.add(
                         "split_unrecorded",
@@ -702,13 +713,12 @@ class _Judge:
             )
 
 
-def _events(dates: Days, actions: Actions, but: Indexes) -> list[_Event]:
+def _events(places: Indexes, actions: Actions, *, but: Indexes, bars: int) -> list[_Event]:
     """The actions by the bar from which they hold, `but` those of some bars.
 
     Those before the second bar have no effect.
     """
-    places = np.searchsorted(dates, actions.ex_dates)
-    which = np.flatnonzero((places >= 1) & (places < len(dates)) & ~np.isin(places, but))
+    which = np.flatnonzero((places >= 1) & (places < bars) & ~np.isin(places, but))
     events: dict[int, _Event] = {}
     for index, at in zip(which.tolist(), places[which].tolist(), strict=True):
         event = events.setdefault(at, _Event(at))
@@ -721,12 +731,12 @@ def _events(dates: Days, actions: Actions, but: Indexes) -> list[_Event]:
 
 def judge_adjustments(
     bars: Series,
-    log_close: Floats,
-    log_adjusted: Floats,
+    moves: Floats,
+    adjusted_moves: Floats,
     context: SeriesContext,
     parameters: Parameters,
 ) -> list[Finding]:
     """Findings of the rules of splits, dividends and steps of k."""
     if len(bars) < 2:
         return []
-    return _Judge(bars, log_close, log_adjusted, context, parameters).run()
+    return _Judge(bars, moves, adjusted_moves, context, parameters).run()

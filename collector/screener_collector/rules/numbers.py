@@ -11,6 +11,12 @@ _UNROUNDED = 1e-7
 """Relative error of numbers with more decimals: they went through single precision somewhere."""
 
 
+def steps(values: Floats) -> Floats:
+    """From each value to the next."""
+    found: Floats = values[1:] - values[:-1]
+    return found
+
+
 def half_units(values: Floats) -> Floats:
     """By how much each may be off: half a unit in the last place that the column is served with."""
     for decimals in _DECIMALS:

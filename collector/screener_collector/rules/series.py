@@ -11,6 +11,7 @@ import numpy as np
 from screener_collector.rules.adjustments import judge_adjustments
 from screener_collector.rules.model import (
     QUARANTINE,
+    Days,
     Finding,
     Floats,
     Indexes,
@@ -19,6 +20,7 @@ from screener_collector.rules.model import (
     Series,
     SeriesContext,
 )
+from screener_collector.rules.numbers import steps
 from screener_collector.rules.suspicion import judge_suspicion
 from screener_collector.rules.trading import copies, judge_sessions, judge_trading
 from screener_collector.rules.units import judge_units
@@ -35,38 +37,37 @@ def judge_series(bars: Series, context: SeriesContext, parameters: Parameters) -
     copied = copies(bars)
     found = judge_sessions(bars, context.sessions, copied, parameters)
     log_close, log_adjusted = np.log(bars.close), np.log(bars.adjusted_close)
-    found += judge_units(
-        bars,
-        _split_ratios(bars, context),
-        np.diff(log_close),
-        np.diff(log_adjusted),
-        parameters,
-    )
+    moves, adjusted_moves = steps(log_close), steps(log_adjusted)
+    found += judge_units(bars, _split_ratios(bars, context), moves, adjusted_moves, parameters)
     aside = _set_aside(found, len(bars))
     places: Indexes | None = None
     if aside is not None:
         places = np.flatnonzero(~aside)
         if not len(places):
             return _by_date(found)
+        context = _without_neighbours(context, bars.dates, aside)
         bars, copied = bars.take(places), copied[places]
         log_close, log_adjusted = log_close[places], log_adjusted[places]
-    found += _placed(
-        _judge_rest(bars, log_close, log_adjusted, copied, context, parameters), places
-    )
+        moves, adjusted_moves = steps(log_close), steps(log_adjusted)
+    rest = judge_adjustments(bars, moves, adjusted_moves, context, parameters)
+    rest += _judge_moves(bars, moves, adjusted_moves, copied, rest, context, parameters)
+    found += _placed(rest, places)
     return _by_date(found)
 
 
-def _judge_rest(
+def _judge_moves(
     bars: Series,
-    log_close: Floats,
-    log_adjusted: Floats,
+    moves: Floats,
+    adjusted_moves: Floats,
     copied: Mask,
+    adjustments: list[Finding],
     context: SeriesContext,
     parameters: Parameters,
 ) -> list[Finding]:
-    found = judge_adjustments(bars, log_close, log_adjusted, context, parameters)
+    """Findings of moves and days that `adjustments` and the actions on record do not explain."""
+    found: list[Finding] = []
     explained = np.zeros(len(bars), np.bool_)
-    for finding in found:
+    for finding in adjustments:
         first, last = np.searchsorted(
             bars.dates, np.array([finding.date_from, finding.date_to], "datetime64[D]")
         )
@@ -78,7 +79,6 @@ def _judge_rest(
     if len(context.actions):
         acted = np.searchsorted(bars.dates, context.actions.ex_dates)
         explained[acted[acted < len(bars)]] = True
-    moves, adjusted_moves = np.diff(log_close), np.diff(log_adjusted)
     if context.splits_known:
         suspected = judge_suspicion(bars, moves, adjusted_moves, explained, parameters)
         for finding in suspected:
@@ -99,6 +99,21 @@ def _split_ratios(bars: Series, context: SeriesContext) -> Floats:
             if 1 <= at < len(bars):
                 ratios[at] += np.log(ratio)
     return ratios
+
+
+def _without_neighbours(context: SeriesContext, dates: Days, aside: Mask) -> SeriesContext:
+    """Without the amounts of dividends at bars that are set aside, or right after such: nothing
+    shows what the price before them was."""
+    actions = context.actions
+    places = np.searchsorted(dates, actions.ex_dates)
+    inside = places < len(dates)
+    hidden = np.zeros(len(actions), np.bool_)
+    hidden[inside] = aside[places[inside]] | aside[np.maximum(places[inside] - 1, 0)]
+    if not hidden.any():
+        return context
+    raw, adjusted = actions.raw.copy(), actions.adjusted.copy()
+    raw[hidden] = adjusted[hidden] = np.nan
+    return replace(context, actions=replace(actions, raw=raw, adjusted=adjusted))
 
 
 def _set_aside(found: list[Finding], bars: int) -> Mask | None:

@@ -21,6 +21,7 @@ from screener_collector.rules.numbers import half_units, quantile, runs, volume_
 
 NO_SESSION = "no_session"
 _USUAL_BARS = 60
+_CALM_BARS = 6
 
 
 def copies(bars: Series) -> Mask:
@@ -169,6 +170,9 @@ def _returns(bars: Series, moves: Floats, explained: Mask, parameters: Parameter
     units = half_units(bars.close)
     found = []
     for at in places[~explained[places]].tolist():
+        # The first days of a listing have no usual.
+        if at < _CALM_BARS:
+            continue
         move = float(moves[at - 1])
         # As small as the decimals allow.
         rounding = float(2.0 * units[at] / bars.close[at] + 2.0 * units[at] / bars.close[at - 1])

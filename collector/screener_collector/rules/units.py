@@ -227,7 +227,7 @@ def _base(states: Indexes, traded: Mask, numbers: _Numbers) -> int:
 def _mixed(bars: Series, wide: Mask, numbers: _Numbers, parameters: Parameters) -> Mask:
     """Bars whose own prices are in two units, the neighbours being the measure."""
     room = parameters.value(UNITS_MIXED, "tolerance")
-    units = half_units(bars.close)
+    units = half_units(bars.low)
     mixed = np.zeros(len(bars), np.bool_)
     for at in np.flatnonzero(wide).tolist():
         if bars.low[at] < numbers.ticks * 2.0 * units[at]:

@@ -150,8 +150,10 @@ CREATE INDEX quarantined_bars_finding_id_idx ON financial_screener.quarantined_b
 COMMENT ON COLUMN financial_screener.quarantined_bars.confirmed_at IS 'When a later run last got the same bar again.';
 
 CREATE TABLE financial_screener.execution_quality (
-    execution_id text PRIMARY KEY,
-    bars_checked bigint NOT NULL DEFAULT 0
+    execution_id text    NOT NULL,
+    worker_id    integer NOT NULL,
+    bars_checked bigint  NOT NULL,
+    PRIMARY KEY (execution_id, worker_id)
 );
 
 -- Whatever changes a finding, its history has it.
@@ -211,8 +213,8 @@ LANGUAGE sql STABLE AS $$
         LEFT JOIN found USING (rule)
         WHERE bars.rule IS NOT NULL OR found.rule IS NOT NULL
     )
-    SELECT NULL, NULL, coalesce((SELECT quality.bars_checked FROM financial_screener.execution_quality AS quality
-                                 WHERE quality.execution_id = run), 0),
+    SELECT NULL, NULL, coalesce((SELECT sum(quality.bars_checked) FROM financial_screener.execution_quality AS quality
+                                 WHERE quality.execution_id = run), 0)::bigint,
            coalesce(sum(by_rule.findings), 0)::bigint, coalesce(sum(by_rule.quarantined), 0)::bigint,
            coalesce(sum(by_rule.flagged), 0)::bigint,
            (SELECT count(DISTINCT finding.asset_id) FROM financial_screener.data_findings AS finding

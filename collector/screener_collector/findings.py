@@ -1,0 +1,409 @@
+"""Adapter: Postgres: judges bars before they are stored, and keeps every judgement.
+
+A bar that a rule sets aside goes into `quarantined_bars` with its finding, and out of the bars if
+it is there. A later answer confirms a finding or releases it; a person's word (`accepted`) holds.
+All in the transaction of whoever stores the bars, with the assets' states locked.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from screener_collector.bars import BadBar, Bars, Sorted
+from screener_collector.rules.day import Tails, judge_day, unchanged
+from screener_collector.rules.model import QUARANTINE, Actions, Finding, Parameters, SeriesContext
+from screener_collector.rules.series import judge_series
+from screener_collector.store import Cursor, jsonb, run
+from screener_collector.storing import store_bars
+from screener_sql import query
+
+TAIL = timedelta(days=35)
+"""Before a session: the bars that a new one is judged by."""
+
+_OF_SPLITS = ("split_",)
+_OF_ACTIONS = ("split_", "dividend_", "adjustment_")
+_NO_SESSIONS: NDArray[np.datetime64] = np.empty(0, "datetime64[D]")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A session's bars by asset: good ones, and those that broke a rule."""
+
+    bars: Mapping[int, Bars]
+    bad: Mapping[int, BadBar]
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Of the assets with a traded bar before: how many, and how many have that bar again."""
+
+    known: int
+    unchanged: int
+
+
+class Judge:
+    """The rules as a worker applies them; their numbers and the calendars are read once."""
+
+    def __init__(self, worker_id: int, execution_id: str) -> None:
+        self._execution_id = execution_id
+        self._me = {"worker_id": worker_id, "execution_id": execution_id}
+        self._parameters: Parameters | None = None
+        self._sessions: dict[int, NDArray[np.datetime64]] = {}
+
+    async def parameters(self, cursor: Cursor) -> Parameters:
+        """Of the table `data_rules`."""
+        if self._parameters is None:
+            self._parameters = Parameters.of_rows(await run(cursor, "data_rules", {}))
+        return self._parameters
+
+    async def histories(self, cursor: Cursor, came: Mapping[int, Sorted]) -> dict[int, Sorted]:
+        """Judges whole histories by asset, records what is found, and sets bars aside.
+
+        The answer has the good bars, and beside the rows that broke a rule the bars that a rule of
+        series sets aside: these, and their findings, are recorded already; see `finish`.
+        """
+        if not came:
+            return {}
+        series = {asset_id: each.bars for asset_id, each in came.items()}
+        aside = await self._judge(cursor, series)
+        return {
+            asset_id: Sorted(
+                each.bars.take(~aside[asset_id].mask),
+                (*each.bad, *aside[asset_id].bad),
+            )
+            if asset_id in aside
+            else each
+            for asset_id, each in came.items()
+        }
+
+    async def again(self, cursor: Cursor, asset_ids: Collection[int]) -> None:
+        """Judges stored histories again, after the splits or dividends of assets changed.
+
+        Those are left alone of which one of the two lists is not known yet: it comes.
+        """
+        rows = await self._assets(cursor, asset_ids)
+        ready = [row["id"] for row in rows if row["splits_known"] and row["dividends_known"]]
+        if not ready:
+            return
+        was_aside: dict[int, list[date]] = {}
+        for row in await run(cursor, "days_aside", {"asset_ids": ready}):
+            was_aside.setdefault(row["asset_id"], []).append(row["date"])
+        series = await _copied(cursor, "copy_vendor_series", {"asset_ids": ready})
+        aside = await self._judge(cursor, series)
+        back = {}
+        for asset_id, days in was_aside.items():
+            if asset_id in series:
+                bars = series[asset_id]
+                good = np.isin(bars.dates, np.array(days, "datetime64[D]"))
+                if asset_id in aside:
+                    good &= ~aside[asset_id].mask
+                back[asset_id] = bars.take(good)
+        await store_bars(cursor, self._execution_id, back)
+        if changed := sorted(asset_id for asset_id, bars in back.items() if len(bars)):
+            await run(cursor, "restate_bars", {"asset_ids": changed})
+
+    async def day(self, cursor: Cursor, session: date, day: Day) -> Day:
+        """Judges a session's new bars against the last stored ones, and records what is found."""
+        if not day.bars:
+            return day
+        parameters = await self.parameters(cursor)
+        asset_ids = sorted(day.bars)
+        bars = joined([day.bars[asset_id] for asset_id in asset_ids])
+        tails = await self._tails(cursor, asset_ids, session)
+        ratios = np.zeros(len(asset_ids))
+        paid = np.zeros(len(asset_ids), np.bool_)
+        place = {asset_id: at for at, asset_id in enumerate(asset_ids)}
+        scope = {"asset_ids": asset_ids, "session": session}
+        for row in await run(cursor, "actions_of_session", scope):
+            if row["ratio"] is None:
+                paid[place[row["asset_id"]]] = True
+            else:
+                ratios[place[row["asset_id"]]] += np.log(row["ratio"])
+        found = {
+            asset_ids[at]: findings
+            for at, findings in judge_day(bars, tails, ratios, paid, parameters).items()
+        }
+        known = await run(cursor, "known_findings", {"asset_ids": asset_ids})
+        # Only the day is judged: what stands of other days is not touched.
+        known = [row for row in known if row["date_from"] == session]
+        aside = await self._record(cursor, day.bars, found, known, frozenset())
+        await self._count(cursor, len(day.bars) + len(day.bad))
+        return Day(
+            {asset_id: each for asset_id, each in day.bars.items() if asset_id not in aside},
+            {**day.bad, **{asset_id: each.bad[0] for asset_id, each in aside.items()}},
+        )
+
+    async def echo(self, cursor: Cursor, session: date, bars: Mapping[int, Bars]) -> Echo:
+        """How much of a session's bars repeats the stored ones of the session before."""
+        asset_ids = sorted(bars)
+        tails = await self._tails(cursor, asset_ids, session)
+        return Echo(*unchanged(joined([bars[asset_id] for asset_id in asset_ids]), tails))
+
+    async def set_aside(self, cursor: Cursor, bad: Sequence[tuple[int, BadBar]]) -> None:
+        """Rows by asset that broke a rule. Their findings come with `finish`."""
+        if bad:
+            rows = [_bad_row(asset_id, bar, None) for asset_id, bar in bad]
+            await run(cursor, "quarantine_bars", {**self._me, "bad": jsonb(rows)})
+
+    async def finish(self, cursor: Cursor, asset_ids: Collection[int]) -> None:
+        """After bars of assets were stored and rows set aside: each of these has its finding."""
+        if asset_ids:
+            scope = {**self._me, "asset_ids": sorted(asset_ids)}
+            await run(cursor, "settle_rows", scope)
+
+    # What is needed to judge
+
+    async def _assets(self, cursor: Cursor, asset_ids: Collection[int]) -> list[dict[str, Any]]:
+        return await run(cursor, "judged_assets", {"asset_ids": sorted(asset_ids)})
+
+    async def _sessions_of(self, cursor: Cursor, exchange_id: int) -> NDArray[np.datetime64]:
+        if exchange_id not in self._sessions:
+            rows = await run(cursor, "judged_sessions", {"exchange_id": exchange_id})
+            self._sessions[exchange_id] = np.array(
+                [row["session"] for row in rows], "datetime64[D]"
+            )
+        return self._sessions[exchange_id]
+
+    async def _contexts(
+        self, cursor: Cursor, asset_ids: Collection[int]
+    ) -> dict[int, SeriesContext]:
+        acted: dict[int, list[tuple[date, float, float, float]]] = {}
+        converted: dict[int, list[date]] = {}
+        for row in await run(cursor, "judged_actions", {"asset_ids": sorted(asset_ids)}):
+            acted.setdefault(row["asset_id"], []).append(
+                (row["ex_date"], *(_number(row[name]) for name in ("ratio", "raw", "adjusted")))
+            )
+            if row["converted"]:
+                converted.setdefault(row["asset_id"], []).append(row["ex_date"])
+        contexts = {}
+        for row in await self._assets(cursor, asset_ids):
+            asset_id = row["id"]
+            contexts[asset_id] = SeriesContext(
+                Actions.of(acted.get(asset_id, ()), converted.get(asset_id, ())),
+                await self._sessions_of(cursor, row["exchange_id"])
+                if row["has_sessions"]
+                else _NO_SESSIONS,
+                row["splits_known"],
+                row["dividends_known"],
+            )
+        return contexts
+
+    async def _tails(self, cursor: Cursor, asset_ids: Sequence[int], session: date) -> Tails:
+        scope = {
+            "asset_ids": list(asset_ids),
+            "first": session - TAIL,
+            "last": session - timedelta(days=1),
+        }
+        owners, bars = await _copied_columns(cursor, "copy_tails", scope)
+        return Tails.of(np.searchsorted(np.array(asset_ids), owners), bars, len(asset_ids))
+
+    # Recording
+
+    async def _judge(self, cursor: Cursor, series: Mapping[int, Bars]) -> dict[int, "_Aside"]:
+        parameters = await self.parameters(cursor)
+        contexts = await self._contexts(cursor, series)
+        found = {
+            asset_id: findings
+            for asset_id, bars in series.items()
+            if (findings := judge_series(bars, contexts[asset_id], parameters))
+        }
+        known = await run(cursor, "known_findings", {"asset_ids": sorted(series)})
+        unjudged = frozenset(
+            (asset_id, prefix)
+            for asset_id, context in contexts.items()
+            for prefix in _OF_ACTIONS
+            if not (
+                context.splits_known
+                if prefix in _OF_SPLITS
+                else context.splits_known and context.dividends_known
+            )
+        )
+        aside = await self._record(cursor, series, found, known, unjudged)
+        await self._count(cursor, sum(map(len, series.values())))
+        return aside
+
+    async def _record(
+        self,
+        cursor: Cursor,
+        series: Mapping[int, Bars],
+        found: Mapping[int, Sequence[Finding]],
+        known: Iterable[Mapping[str, Any]],
+        unjudged: frozenset[tuple[int, str]],
+    ) -> dict[int, "_Aside"]:
+        """`known`: findings of the assets; those of rules that were judged and found nothing now
+        are released, except of `unjudged` (asset and the rule's prefix)."""
+        accepted = set()
+        gone = []
+        keys = {
+            (asset_id, finding.rule, finding.date_from)
+            for asset_id, findings in found.items()
+            for finding in findings
+        }
+        for row in known:
+            key = (row["asset_id"], row["rule"], row["date_from"])
+            if row["state"] == "accepted":
+                accepted.add(key)
+            elif (
+                row["scope"] == "series"
+                and row["rule"] != "action_not_applied"
+                and key not in keys
+                and len(series[key[0]])
+                and series[key[0]].first_date <= row["date_from"] <= series[key[0]].last_date
+                and not any(
+                    asset_id == key[0] and row["rule"].startswith(prefix)
+                    for asset_id, prefix in unjudged
+                )
+            ):
+                gone.append(row["id"])
+        standing = [
+            (asset_id, finding)
+            for asset_id, findings in sorted(found.items())
+            for finding in findings
+            if (asset_id, finding.rule, finding.date_from) not in accepted
+        ]
+        if gone:
+            await run(cursor, "release_findings", {**self._me, "finding_ids": gone})
+        if not standing:
+            return {}
+        rows = [_finding_row(asset_id, finding) for asset_id, finding in standing]
+        ids = {
+            (row["asset_id"], row["rule"], row["date_from"]): row["id"]
+            for row in await run(cursor, "upsert_findings", {**self._me, "found": jsonb(rows)})
+        }
+        aside: dict[int, _Aside] = {}
+        bad = []
+        for asset_id, finding in standing:
+            if finding.severity != QUARANTINE or not len(finding.bars):
+                continue
+            bars = series[asset_id]
+            each = aside.setdefault(asset_id, _Aside(np.zeros(len(bars), np.bool_), []))
+            for at in finding.bars.tolist():
+                if not each.mask[at]:
+                    each.mask[at] = True
+                    each.bad.append(BadBar(bars.dates[at].item(), finding.rule, row_of(bars, at)))
+                    finding_id = ids[asset_id, finding.rule, finding.date_from]
+                    bad.append(_bad_row(asset_id, each.bad[-1], finding_id))
+        if bad:
+            await run(cursor, "quarantine_bars", {**self._me, "bad": jsonb(bad)})
+            await self._unstore(cursor, bad)
+        return aside
+
+    async def _unstore(self, cursor: Cursor, bad: Sequence[Mapping[str, Any]]) -> None:
+        days = [row["date"] for row in bad]
+        scope = {
+            "asset_ids": [row["asset_id"] for row in bad],
+            "days": days,
+            "first": min(days),
+            "last": max(days),
+        }
+        if gone := await run(cursor, "unstore_bars", scope):
+            await run(cursor, "restate_bars", {"asset_ids": [row["asset_id"] for row in gone]})
+
+    async def _count(self, cursor: Cursor, bars: int) -> None:
+        await run(cursor, "count_checked", {**self._me, "bars": bars})
+
+
+@dataclass(slots=True)
+class _Aside:
+    """Bars of an asset that are set aside."""
+
+    mask: NDArray[np.bool_]
+    bad: list[BadBar]
+
+
+def row_of(bars: Bars, at: int) -> dict[str, Any]:
+    """A bar as the vendor's row has it."""
+    return {
+        "date": bars.dates[at].item().isoformat(),
+        "open": float(bars.open[at]),
+        "high": float(bars.high[at]),
+        "low": float(bars.low[at]),
+        "close": float(bars.close[at]),
+        "adjusted_close": float(bars.adjusted_close[at]),
+        "volume": int(bars.volume[at]),
+    }
+
+
+def joined(parts: Sequence[Bars]) -> Bars:
+    """The bars of several assets one after another."""
+    if not parts:
+        return Bars.empty()
+    return Bars(
+        *(np.concatenate(columns) for columns in zip(*(p.columns() for p in parts), strict=True))
+    )
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _finding_row(asset_id: int, finding: Finding) -> dict[str, Any]:
+    return {
+        "asset_id": asset_id,
+        "date_from": finding.date_from,
+        "date_to": finding.date_to,
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "measured": finding.measured,
+        "expected": finding.expected,
+        "message": finding.message,
+    }
+
+
+def _bad_row(asset_id: int, bar: BadBar, finding_id: int | None) -> dict[str, Any]:
+    return {
+        "asset_id": asset_id,
+        "date": bar.date,
+        "rule": bar.rule,
+        # A number that is none in JSON becomes its text.
+        "bar": {
+            key: str(value) if isinstance(value, float) and value - value != 0 else value
+            for key, value in bar.row.items()
+        },
+        "finding_id": finding_id,
+    }
+
+
+_HEAD_BYTES, _TAIL_BYTES = 19, 2
+_POSTGRES_DAY_0 = np.datetime64("2000-01-01", "D")
+_VALUES = (">i4", ">i4", ">f8", ">f8", ">f8", ">f8", ">f8", ">i8")
+_TUPLE = np.dtype(
+    [("fields", ">i2")]
+    + [
+        field
+        for at, value in enumerate(_VALUES)
+        for field in ((f"size{at}", ">i4"), (f"value{at}", value))
+    ]
+)
+"""A row of COPY's binary format without a NULL."""
+
+
+async def _copied_columns(
+    cursor: Cursor, name: str, parameters: Mapping[str, Any]
+) -> tuple[NDArray[np.int64], Bars]:
+    """Asset ids and bars of a COPY of asset, date, prices and volume."""
+    async with cursor.copy(query(f"collector/{name}"), parameters) as copy:
+        data = b"".join([bytes(block) async for block in copy])
+    rows = np.frombuffer(data[_HEAD_BYTES:-_TAIL_BYTES], _TUPLE)
+    columns = [
+        rows[f"value{at}"].astype(np.dtype(_VALUES[at]).newbyteorder("=")) for at in range(8)
+    ]
+    dates = _POSTGRES_DAY_0 + columns[1].astype("timedelta64[D]")
+    return columns[0].astype(np.int64), Bars(dates, *columns[2:])
+
+
+async def _copied(cursor: Cursor, name: str, parameters: Mapping[str, Any]) -> dict[int, Bars]:
+    """Bars by asset of such a COPY that is in their order."""
+    owners, bars = await _copied_columns(cursor, name, parameters)
+    if not len(owners):
+        return {}
+    starts = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1]))).tolist()
+    ends = [*starts[1:], len(owners)]
+    return {
+        int(owners[first]): bars.take(slice(first, end))
+        for first, end in zip(starts, ends, strict=True)
+    }
