@@ -7,22 +7,21 @@ All in the transaction of whoever stores the bars, with the assets' states locke
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from screener_collector.bars import BadBar, Bars, Sorted
-from screener_collector.rules.day import Tails, judge_day, unchanged
+from screener_collector.rules.day import judge_day, unchanged
 from screener_collector.rules.model import QUARANTINE, Actions, Finding, Parameters, SeriesContext
 from screener_collector.rules.series import judge_series
 from screener_collector.store import Cursor, jsonb, run
-from screener_collector.storing import store_bars
-from screener_sql import query
+from screener_collector.storing import read_bars, read_tails, store_bars
 
-TAIL = timedelta(days=35)
-"""Before a session: the bars that a new one is judged by."""
+TAIL_BARS = 20
+"""The stored bars that a new one is judged by."""
 
 _OF_SPLITS = ("split_",)
 _OF_ACTIONS = ("split_", "dividend_", "adjustment_")
@@ -92,7 +91,7 @@ class Judge:
         was_aside: dict[int, list[date]] = {}
         for row in await run(cursor, "days_aside", {"asset_ids": ready}):
             was_aside.setdefault(row["asset_id"], []).append(row["date"])
-        series = await _copied(cursor, "copy_vendor_series", {"asset_ids": ready})
+        series = await read_bars(cursor, "copy_vendor_series", {"asset_ids": ready})
         aside = await self._judge(cursor, series)
         back = {}
         for asset_id, days in was_aside.items():
@@ -113,7 +112,7 @@ class Judge:
         parameters = await self.parameters(cursor)
         asset_ids = sorted(day.bars)
         bars = joined([day.bars[asset_id] for asset_id in asset_ids])
-        tails = await self._tails(cursor, asset_ids, session)
+        tails = await read_tails(cursor, asset_ids, TAIL_BARS, session)
         ratios = np.zeros(len(asset_ids))
         paid = np.zeros(len(asset_ids), np.bool_)
         place = {asset_id: at for at, asset_id in enumerate(asset_ids)}
@@ -140,7 +139,7 @@ class Judge:
     async def echo(self, cursor: Cursor, session: date, bars: Mapping[int, Bars]) -> Echo:
         """How much of a session's bars repeats the stored ones of the session before."""
         asset_ids = sorted(bars)
-        tails = await self._tails(cursor, asset_ids, session)
+        tails = await read_tails(cursor, asset_ids, 1, session)
         return Echo(*unchanged(joined([bars[asset_id] for asset_id in asset_ids]), tails))
 
     async def set_aside(self, cursor: Cursor, bad: Sequence[tuple[int, BadBar]]) -> None:
@@ -191,15 +190,6 @@ class Judge:
                 row["dividends_known"],
             )
         return contexts
-
-    async def _tails(self, cursor: Cursor, asset_ids: Sequence[int], session: date) -> Tails:
-        scope = {
-            "asset_ids": list(asset_ids),
-            "first": session - TAIL,
-            "last": session - timedelta(days=1),
-        }
-        owners, bars = await _copied_columns(cursor, "copy_tails", scope)
-        return Tails.of(np.searchsorted(np.array(asset_ids), owners), bars, len(asset_ids))
 
     # Recording
 
@@ -365,45 +355,4 @@ def _bad_row(asset_id: int, bar: BadBar, finding_id: int | None) -> dict[str, An
             for key, value in bar.row.items()
         },
         "finding_id": finding_id,
-    }
-
-
-_HEAD_BYTES, _TAIL_BYTES = 19, 2
-_POSTGRES_DAY_0 = np.datetime64("2000-01-01", "D")
-_VALUES = (">i4", ">i4", ">f8", ">f8", ">f8", ">f8", ">f8", ">i8")
-_TUPLE = np.dtype(
-    [("fields", ">i2")]
-    + [
-        field
-        for at, value in enumerate(_VALUES)
-        for field in ((f"size{at}", ">i4"), (f"value{at}", value))
-    ]
-)
-"""A row of COPY's binary format without a NULL."""
-
-
-async def _copied_columns(
-    cursor: Cursor, name: str, parameters: Mapping[str, Any]
-) -> tuple[NDArray[np.int64], Bars]:
-    """Asset ids and bars of a COPY of asset, date, prices and volume."""
-    async with cursor.copy(query(f"collector/{name}"), parameters) as copy:
-        data = b"".join([bytes(block) async for block in copy])
-    rows = np.frombuffer(data[_HEAD_BYTES:-_TAIL_BYTES], _TUPLE)
-    columns = [
-        rows[f"value{at}"].astype(np.dtype(_VALUES[at]).newbyteorder("=")) for at in range(8)
-    ]
-    dates = _POSTGRES_DAY_0 + columns[1].astype("timedelta64[D]")
-    return columns[0].astype(np.int64), Bars(dates, *columns[2:])
-
-
-async def _copied(cursor: Cursor, name: str, parameters: Mapping[str, Any]) -> dict[int, Bars]:
-    """Bars by asset of such a COPY that is in their order."""
-    owners, bars = await _copied_columns(cursor, name, parameters)
-    if not len(owners):
-        return {}
-    starts = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1]))).tolist()
-    ends = [*starts[1:], len(owners)]
-    return {
-        int(owners[first]): bars.take(slice(first, end))
-        for first, end in zip(starts, ends, strict=True)
     }

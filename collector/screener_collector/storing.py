@@ -187,6 +187,30 @@ def _tails(asset_ids: NDArray[np.int32], count: int, answer: bytearray) -> Tails
     return Tails(asset_ids, lengths, days, matrix(7, 0, "i8"), *prices)
 
 
+async def read_bars(
+    cursor: Cursor, statement: str, parameters: Mapping[str, Any]
+) -> dict[int, Bars]:
+    """Bars by asset from a COPY of asset, date, prices and volume, in the order of the first two.
+
+    `statement`: of the collector's; it must copy no NULL.
+    """
+    answer = bytearray()
+    async with cursor.copy(query(f"collector/{statement}"), parameters) as copy:
+        async for part in copy:
+            answer += part
+    rows = np.frombuffer(answer[len(_HEAD) : -len(_TAIL)], _TUPLE)
+    owners = rows["value0"].astype(np.int32)
+    begins = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1]))[: len(rows)])
+    open_, high, low, close, adjusted = (rows[f"value{n}"].astype("f8") for n in range(2, 7))
+    days = rows["value1"].astype("timedelta64[D]") + _POSTGRES_DAY_0
+    bars = Bars(days, open_, high, low, close, adjusted, rows["value7"].astype("i8"))
+    ends = [*begins[1:].tolist(), len(rows)]
+    return {
+        int(owners[begin]): bars.take(slice(begin, end))
+        for begin, end in zip(begins.tolist(), ends, strict=True)
+    }
+
+
 def packed(assets: Mapping[int, Bars]) -> bytes:
     """The bars as COPY's binary format has them: asset, date, prices, volume."""
     counts = [len(bars) for bars in assets.values()]

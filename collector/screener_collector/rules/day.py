@@ -6,8 +6,7 @@ as splits and dividends, is judged when the history is fetched for them.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import Protocol
 
 import numpy as np
 
@@ -26,54 +25,26 @@ from screener_collector.rules.numbers import half_units
 _LEAST_BARS = 6
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tails:
-    """The last stored bars before a session, aligned with the session's bars: NaN where none.
+class Tails(Protocol):
+    """The last stored bars of many assets: matrices, assets by days, the newest in the last column.
 
-    `volume_usual`: the mean of the tail; `noise`: the greatest logarithmic move within it;
-    `bars`: how many it has.
+    A row begins with NaT, NaN and, of volumes, 0 where an asset has fewer bars.
     """
 
-    date: Days
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    volume: Counts
-    volume_usual: Floats
-    noise: Floats
-    bars: Counts
-
-    @classmethod
-    def of(cls, owners: Indexes, bars: Series, count: int) -> Self:
-        """From bars of all assets, by owner and then date; `owners`: the place of each bar's
-        asset, of `count`."""
-        nothing = np.full(count, np.nan)
-        dates = np.full(count, "NaT", "datetime64[D]")
-        columns = [nothing.copy() for _ in range(6)]
-        volume, bars_of = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        if len(owners):
-            starts = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1])))
-            ends = np.append(starts[1:], len(owners)) - 1
-            places = owners[starts]
-            dates[places] = bars.dates[ends]
-            for column, values in (
-                (columns[0], bars.open),
-                (columns[1], bars.high),
-                (columns[2], bars.low),
-                (columns[3], bars.close),
-            ):
-                column[places] = values[ends]
-            volume[places] = bars.volume[ends]
-            bars_of[places] = ends - starts + 1
-            columns[4][places] = np.add.reduceat(bars.volume.astype(np.float64), starts)
-            columns[4][places] /= bars_of[places]
-            moves = np.zeros(len(owners))
-            moves[1:] = np.abs(np.diff(np.log(bars.close)))
-            moves[starts] = 0.0
-            columns[5][places] = np.maximum.reduceat(moves, starts)
-        open_, high, low, close, usual, noise = columns
-        return cls(dates, open_, high, low, close, volume, usual, noise, bars_of)
+    @property
+    def lengths(self) -> Indexes: ...
+    @property
+    def dates(self) -> Days: ...
+    @property
+    def open(self) -> Floats: ...
+    @property
+    def high(self) -> Floats: ...
+    @property
+    def low(self) -> Floats: ...
+    @property
+    def close(self) -> Floats: ...
+    @property
+    def volume(self) -> Counts: ...
 
 
 def judge_day(
@@ -81,76 +52,73 @@ def judge_day(
 ) -> Mapping[int, list[Finding]]:
     """Findings by place of the asset. Linear in the assets, a few vectors of them.
 
-    `bars`: of each asset one, all of the session. `ratios`: by asset the logarithm of a split
-    recorded for that session, else 0; `paid`: whether a dividend is.
+    `bars`: of each asset of `tails` one, in their order, all of the session. `ratios`: by asset the
+    logarithm of a split recorded for that session, else 0; `paid`: whether a dividend is.
     """
     found: dict[int, list[Finding]] = {}
     if not len(bars):
         return found
-    with np.errstate(invalid="ignore", divide="ignore"):
-        moves = np.log(bars.close / tails.close)
-        corrected = moves + ratios
+    before = tails.close[:, -1]
+    moves = np.log(bars.close / before)
+    noise = _noise(tails)
+    corrected = moves + ratios
     factor = math.log(parameters.value("unit_switch", "factor"))
     room = parameters.value("unit_switch", "tolerance")
-    least = np.minimum(bars.close, np.nan_to_num(tails.close, nan=np.inf)) >= (
-        2.0 * parameters.value("unit_switch", "ticks") * half_units(bars.close)
-    )
-    calm = np.nan_to_num(tails.noise) <= parameters.value("unit_switch", "noise")
+    ticks = 2.0 * parameters.value("unit_switch", "ticks")
+    fine = np.fmin(bars.close, before) >= ticks * half_units(bars.close)
     # With a split of about 100 on record neither the price with it nor that without has switched.
     switched = (
         (np.abs(np.abs(corrected) - factor) <= room)
         & ((ratios == 0.0) | (np.abs(moves) > room))
-        & least
-        & calm
+        & fine
+        & (noise <= parameters.value("unit_switch", "noise"))
     )
     for at in np.flatnonzero(switched).tolist():
-        _add(
-            found, parameters, bars, at, "unit_switch", math.exp(corrected[at]), 1.0,
-            f"close {bars.close[at]:g} is {math.exp(corrected[at]):.4g} times that of"
-            f" {tails.date[at]}",
-        )  # fmt: skip
-    wide = np.flatnonzero((bars.high > 30.0 * bars.low) & ~switched)
-    for at in wide.tolist():
-        if abs(math.log(bars.high[at] / bars.low[at]) - factor) <= parameters.value(
-            "units_mixed", "tolerance"
-        ) and bars.low[at] >= 2.0 * parameters.value("unit_switch", "ticks") * float(
-            half_units(bars.low[at : at + 1])[0]
-        ):
-            _add(
-                found, parameters, bars, at, "units_mixed",
-                float(bars.high[at] / bars.low[at]), 1.0,
-                f"high {bars.high[at]:g} and low {bars.low[at]:g} of one bar are in two units",
-            )  # fmt: skip
-    same = (
-        (bars.volume == tails.volume)
-        & (bars.volume > 0)
-        & (bars.high > bars.low)
-        & (bars.open == tails.open)
-        & (bars.high == tails.high)
-        & (bars.low == tails.low)
-        & (bars.close == tails.close)
-    )
+        times = math.exp(corrected[at])
+        text = f"close {bars.close[at]:g} is {times:.4g} times that of {tails.dates[at, -1]}"
+        _add(found, parameters, bars, at, "unit_switch", times, 1.0, text)
+    wide = (bars.high > 30.0 * bars.low) & ~switched & (bars.low >= ticks * half_units(bars.low))
+    mixed = parameters.value("units_mixed", "tolerance")
+    for at in np.flatnonzero(wide).tolist():
+        times = float(bars.high[at] / bars.low[at])
+        if abs(math.log(times) - factor) <= mixed:
+            text = f"high {bars.high[at]:g} and low {bars.low[at]:g} of one bar are in two units"
+            _add(found, parameters, bars, at, "units_mixed", times, 1.0, text)
+    same = _same(bars, tails) & (bars.high > bars.low)
     for at in np.flatnonzero(same).tolist():
-        _add(
-            found, parameters, bars, at, "bar_repeated", 1.0, 0.0,
-            f"the bar is exactly that of {tails.date[at]}",
-        )  # fmt: skip
-    _returns(found, bars, tails, moves, (ratios != 0.0) | paid | switched, parameters)
+        text = f"the bar is exactly that of {tails.dates[at, -1]}"
+        _add(found, parameters, bars, at, "bar_repeated", 1.0, 0.0, text)
+    _returns(found, bars, tails, moves, noise, (ratios != 0.0) | paid | switched, parameters)
     return found
 
 
 def unchanged(bars: Series, tails: Tails) -> tuple[int, int]:
     """Of the assets with a traded bar before: how many, and how many have that bar again."""
-    known = tails.volume > 0
-    same = known & (bars.volume == tails.volume)
+    known = tails.volume[:, -1] > 0
+    return int(np.count_nonzero(known)), int(np.count_nonzero(_same(bars, tails)))
+
+
+def _same(bars: Series, tails: Tails) -> Mask:
+    """Traded bars that are those before, volume included."""
+    same: Mask = (bars.volume > 0) & (bars.volume == tails.volume[:, -1])
     for mine, theirs in (
         (bars.open, tails.open),
         (bars.high, tails.high),
         (bars.low, tails.low),
         (bars.close, tails.close),
     ):
-        same &= mine == theirs
-    return int(np.count_nonzero(known)), int(np.count_nonzero(same))
+        same &= mine == theirs[:, -1]
+    return same
+
+
+def _noise(tails: Tails) -> Floats:
+    """By asset the second greatest logarithmic move within its tail; 0 without any."""
+    moves = np.abs(np.diff(np.log(tails.close), axis=1))
+    moves = np.nan_to_num(moves)
+    if moves.shape[1] < 2:
+        return np.zeros(len(moves))
+    second: Floats = np.partition(moves, -2, axis=1)[:, -2]
+    return second
 
 
 def _returns(
@@ -158,25 +126,29 @@ def _returns(
     bars: Series,
     tails: Tails,
     moves: Floats,
+    noise: Floats,
     explained: Mask,
     parameters: Parameters,
 ) -> None:
     rule = "return_unexplained"
     most = parameters.value(rule, "return")
-    rounding = 2.0 * half_units(bars.close) * (1.0 / bars.close + 1.0 / tails.close)
+    rounding = 2.0 * half_units(bars.close) * (1.0 / bars.close + 1.0 / tails.close[:, -1])
     least = np.abs(moves) - rounding
     far = np.where(moves > 0, least > np.log1p(most), least > -np.log1p(-most))
-    gap = (bars.dates - tails.date).astype(np.float64) > parameters.value(rule, "gap_days")
-    busy = bars.volume >= parameters.value(rule, "volume_step") * tails.volume_usual
-    usual = least <= parameters.value(rule, "usual_moves") * tails.noise
-    out = far & ~gap & ~busy & ~usual & ~explained & (tails.bars >= _LEAST_BARS)
+    gap = bars.dates - tails.dates[:, -1] > np.timedelta64(
+        int(parameters.value(rule, "gap_days")), "D"
+    )
+    usual_volume = tails.volume.sum(axis=1) / np.maximum(tails.lengths, 1)
+    busy = bars.volume >= parameters.value(rule, "volume_step") * usual_volume
+    usual = least <= parameters.value(rule, "usual_moves") * noise
+    out = far & ~gap & ~busy & ~usual & ~explained & (tails.lengths >= _LEAST_BARS)
     for at in np.flatnonzero(out).tolist():
         move = math.expm1(moves[at])
-        _add(
-            found, parameters, bars, at, rule, move, 0.0,
-            f"the close moves by {move:+.0%} from {tails.date[at]} without an action on record"
-            " and without more volume",
-        )  # fmt: skip
+        text = (
+            f"the close moves by {move:+.0%} from {tails.dates[at, -1]} without an action on record"
+            " and without more volume"
+        )
+        _add(found, parameters, bars, at, rule, move, 0.0, text)
 
 
 def _add(
