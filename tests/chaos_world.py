@@ -93,10 +93,8 @@ LEFT: dict[str, str] = {
     " measured, expected, message FROM data_findings LEFT JOIN assets ON assets.id = asset_id"
     " LEFT JOIN exchanges ON exchanges.id = data_findings.exchange_id"
     " WHERE state <> 'released' ORDER BY 1, 2, 4",
-    "assets": "SELECT ticker, key, left(value::text, 40), left(md5(value::text), 8)"
-    " FROM assets, jsonb_each(to_jsonb(assets)) WHERE value <> 'null' AND key <> 'id'"
-    " AND key NOT LIKE '%%\\_id'"
-    " AND key NOT LIKE '%%\\_at' ORDER BY 1, 2",
+    "assets": "SELECT ticker, kind, name, type, country, isin, listed, delisted_at IS NULL"
+    " FROM assets ORDER BY ticker",
     "states": "SELECT ticker, prices_loaded, prices_first_date, prices_last_date,"
     " prices_checked_from, prices_checked_to, splits_checked_to, dividends_checked_to,"
     " fundamentals_loaded, next_fundamental_refresh, needs_prices_reprocess,"
@@ -106,6 +104,9 @@ LEFT: dict[str, str] = {
 """What must be the same however it came about: everything but times, ids, attempts and calls."""
 
 ENDS: dict[str, str] = {
+    "fundamentals": "SELECT ticker, key, left(value::text, 40), left(md5(value::text), 8)"
+    " FROM assets, jsonb_each(to_jsonb(assets)) WHERE value <> 'null' AND key <> 'id'"
+    " AND key NOT LIKE '%%\\_id' AND key NOT LIKE '%%\\_at' ORDER BY 1, 2",
     "items": "SELECT execution_id, ticker, operation, state, error_code, planned"
     " FROM plan_items JOIN assets ON assets.id = asset_id ORDER BY 1, 2, 3",
     "details of items": "SELECT execution_id, ticker, operation, status, error_code"
@@ -114,7 +115,9 @@ ENDS: dict[str, str] = {
     " assets_succeeded, assets_failed, assets_skipped, assets_deferred"
     " FROM process_executions ORDER BY 1",
 }
-"""And how each run and each of its items ended, where tries get over everything that goes wrong."""
+"""And, where tries get over everything that goes wrong, how each run and each of its items ended,
+and what is asked for once alone and so is as new as the moment when it was.
+"""
 
 LAST_ENDS = (
     "SELECT DISTINCT ON (ticker, operation) ticker,"

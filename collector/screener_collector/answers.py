@@ -131,7 +131,8 @@ def load(body: bytes) -> Any:
     if not body.strip():
         raise NotJson("empty")
     try:
-        data = json.loads(body, parse_constant=_refuse_constant)
+        # json.loads() by itself also takes UTF-16, and halves of characters in UTF-8.
+        data = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except RecursionError:
         raise NotJson("nested too deeply") from None
     except UnicodeDecodeError:
@@ -142,6 +143,8 @@ def load(body: bytes) -> Any:
         raise
     except ValueError:
         raise NotJson("not JSON: it has a number of too many digits") from None
+    if _is_deep(data):
+        raise NotJson("nested too deeply")
     # Valid JSON that Postgres refuses; both are rare, so look closer only at a sign of them.
     if rb"\u0000" in body:
         raise NotJson("unstorable: it holds a NUL character")
@@ -151,6 +154,25 @@ def load(body: bytes) -> Any:
         except UnicodeEncodeError:
             raise NotJson("unstorable: it holds half a character") from None
     return data
+
+
+DEEPEST = 64
+"""Levels of an answer, at most; the vendor has about six. What can just be read may be too deep to
+be written."""
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for value in level:
+            inside = value.values() if isinstance(value, dict) else value
+            if isinstance(value, (dict, list)):
+                below += [each for each in inside if isinstance(each, (dict, list))]
+        if not below:
+            return False
+        level = below
+    return True
 
 
 def _refuse_constant(name: str) -> Any:

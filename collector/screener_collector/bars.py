@@ -180,8 +180,10 @@ def parse_number(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    # float() also reads "1_000" and "nan", which no vendor means as numbers.
-    if not math.isfinite(number) or (isinstance(value, str) and "_" in value):
+    # float() also reads "1_000", "nan" and the digits of all scripts, which no vendor means.
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        return None
+    if not math.isfinite(number):
         return None
     return number
 

@@ -26,11 +26,17 @@ def _whole(value: Any) -> int | None:
     return count if count is not None and -_INT4 <= count < _INT4 else None
 
 
+_PLAIN = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{0,20})?")
+
+
 def _amount(value: Any) -> str | None:
-    """A number of any size, exactly as written, for a numeric column."""
-    if parse.number(value) is None:
+    """A number of any size for a numeric column, exactly as written where it is written plainly."""
+    number = parse.number(value)
+    if number is None:
         return None
-    return str(value).strip()
+    text = str(value).strip()
+    # Some exponents are beyond even what such a column takes.
+    return text if _PLAIN.fullmatch(text) else repr(number)
 
 
 def _iso(value: Any) -> str | None:

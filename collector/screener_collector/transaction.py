@@ -46,9 +46,10 @@ def detail(result: Result, operation: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def storable(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row as jsonb takes it: a number that is none in JSON becomes its text."""
-    return {
-        key: str(value) if isinstance(value, float) and value - value != 0 else value
-        for key, value in row.items()
-    }
+def storable(value: Any) -> Any:
+    """The value as jsonb takes it: a number that is none in JSON becomes its text."""
+    if isinstance(value, Mapping):
+        return {key: storable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [storable(each) for each in value]
+    return str(value) if isinstance(value, float) and value - value != 0 else value

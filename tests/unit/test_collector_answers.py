@@ -44,6 +44,8 @@ ANSWERS: list[tuple[str, int, str, Shape, Meaning]] = [
     ("a whole character in two halves", 200, r'[{"name":"\ud83d\ude00"}]', "rows", Meaning.ROWS),
     ("an endless number", 200, '[{"v":' + "9" * 5000 + "}]", "rows", Meaning.BAD_PAYLOAD),
     ("endless nesting", 200, "[" * 200_000, "rows", Meaning.BAD_PAYLOAD),
+    ("nesting that can just be read", 200, "[" * 900 + "]" * 900, "rows", Meaning.BAD_PAYLOAD),
+    ("a byte order mark", 200, "\ufeff[1]", "rows", Meaning.ROWS),
     ("a status that is no answer", 204, "", "rows", Meaning.BAD_PAYLOAD),
     ("a redirect", 302, "", "rows", Meaning.BAD_PAYLOAD),
     ("malformed parameters", 422, '{"errors":{}}', "rows", Meaning.BAD_PAYLOAD),
@@ -84,8 +86,16 @@ def test_no_message_quotes_a_body() -> None:
         assert "s3cr3t" not in judged.message
 
 
-def test_a_body_that_is_not_utf_8_is_bad() -> None:
-    judged = judge(Answer(200, "application/json", b'[{"name":"\xe9"}]'), "rows")
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'[{"name":"\xe9"}]', id="Latin-1"),
+        pytest.param(b'[{"name":"\xed\xa0\x80"}]', id="half a character in three bytes"),
+        pytest.param('[{"name":"a"}]'.encode("utf-16"), id="UTF-16"),
+    ],
+)
+def test_a_body_that_is_not_utf_8_is_bad(body: bytes) -> None:
+    judged = judge(Answer(200, "application/json", body), "rows")
     assert judged.meaning is Meaning.BAD_PAYLOAD
 
 

@@ -153,7 +153,10 @@ def test_what_is_no_row_is_set_aside() -> None:
         ("1.5", 1.5),
         (3, 3.0),
         ("1e3", 1000.0),
-        *((value, None) for value in ("1_000", "nan", "", None, True, [], 10**400)),
+        *(
+            (value, None)
+            for value in ("1_000", "\uff11\uff12", "\u0661", "nan", "", None, True, [], 10**400)
+        ),
     ],
 )
 def test_numbers(value: Any, number: float | None) -> None:

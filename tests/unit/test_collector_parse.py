@@ -231,6 +231,12 @@ def payload(**sections: Any) -> dict[str, Any]:
             id="an amount as a text",
         ),
         pytest.param(
+            "Highlights", "EBITDA", "ebitda", "1.5e9", "1500000000.0", id="an amount by exponent"
+        ),
+        pytest.param(
+            "Highlights", "EBITDA", "ebitda", "1e-20000", "0.0", id="an exponent beyond all"
+        ),
+        pytest.param(
             "Highlights", "PERatio", "pe_ratio", "18.5922", 18.5922, id="a ratio as a text"
         ),
         pytest.param("Highlights", "PERatio", "pe_ratio", "NA", None, id="NA"),
