@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
 from typing import Any
 
+from psycopg.rows import DictRow
+
 from screener_collector import parse
 from screener_collector.calendars import Session
 from screener_collector.store import (
@@ -39,8 +41,13 @@ class KnownExchange:
     calendar: str | None
     time_zone: str | None
     close_override: time | None
+    kind: str
+    """`listings` or `reference`."""
     listed_at: datetime | None
     listed_rows: int | None
+    details: object
+    """The vendor's details, as they came; None without."""
+    details_at: datetime | None
     list_is_fresh: bool
     listed_types: Sequence[str]
     """The types of assets that were wanted when its list was last read."""
@@ -303,10 +310,46 @@ async def covered(cursor: Cursor, exchange_id: int) -> tuple[date | None, date |
     return rows[0]["first"], rows[0]["last"]
 
 
-async def store_sessions(cursor: Cursor, exchange_id: int, sessions: Sequence[Session]) -> None:
-    """Trading days of an exchange."""
-    await run(
-        cursor,
-        "upsert_sessions",
-        {"exchange_id": exchange_id, "sessions": jsonb([asdict(day) for day in sessions])},
-    )
+Span = tuple[date, date]
+"""First and last day, both included."""
+
+
+async def store_sessions(
+    cursor: Cursor, exchange_id: int, sessions: Sequence[Session], span: Span
+) -> None:
+    """Trading days of an exchange; those that it has in `span`, and no others."""
+    scope = {"exchange_id": exchange_id, "first": span[0], "last": span[1]}
+    await run(cursor, "drop_sessions", scope | {"days": [session.day for session in sessions]})
+    rows = jsonb([asdict(session) for session in sessions])
+    await run(cursor, "upsert_sessions", scope | {"sessions": rows})
+
+
+async def corrections(cursor: Cursor, calendar: str) -> list[DictRow]:
+    """Rows with `first_day`, `last_day` and `closes`."""
+    return await run(cursor, "calendar_corrections", {"calendar": calendar})
+
+
+async def closed_days(cursor: Cursor, exchange_id: int) -> frozenset[date]:
+    """Closed days by the vendor's details."""
+    rows = await run(cursor, "closed_days", {"exchange_id": exchange_id})
+    return frozenset(row["day"] for row in rows)
+
+
+async def set_closed_days(
+    cursor: Cursor, exchange_id: int, days: Mapping[date, str | None], span: Span
+) -> None:
+    """Closed days by details that reach over `span`; those known of other days stay."""
+    scope = {"exchange_id": exchange_id, "first": span[0], "last": span[1], "days": list(days)}
+    await run(cursor, "forget_closed_days", scope)
+    await run(cursor, "add_closed_days", scope | {"names": list(days.values())})
+
+
+async def days_of_trade(cursor: Cursor, exchange_id: int, days: Sequence[date]) -> set[date]:
+    """Those of `days` on which stored bars of the exchange show trade."""
+    rows = await run(cursor, "days_of_trade", {"exchange_id": exchange_id, "days": list(days)})
+    return {row["day"] for row in rows}
+
+
+async def set_time_zone(cursor: Cursor, exchange_id: int, time_zone: str) -> None:
+    """The time zone of an exchange without a calendar."""
+    await run(cursor, "set_time_zone", {"exchange_id": exchange_id, "time_zone": time_zone})

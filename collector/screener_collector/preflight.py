@@ -8,15 +8,15 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date
 
 from screener_collector import endpoints, listing, parse
 from screener_collector.answers import Meaning
-from screener_collector.calendars import known_calendar, sessions
+from screener_collector.calendars import known_calendar
 from screener_collector.endpoints import Endpoint
+from screener_collector.exchange_days import ExchangeDays
 from screener_collector.ledger import Ledger
 from screener_collector.listing import KnownExchange, Listing, Reading
-from screener_collector.spec import Wanted, calendar_span, covers, read_spec
+from screener_collector.spec import Wanted, calendar_span, read_spec
 from screener_collector.store import Cursor, Store
 from screener_collector.symbol_lists import SymbolLists
 from screener_collector.vendor import Reply, Vendor
@@ -68,12 +68,21 @@ class Preflight:
         # What costs no call comes first: it is there even when no call is left.
         known = await self.listing.exchanges(wanted.exchanges)
         rates = await self.listing.exchanges([listing.RATES])
-        await self._fill_sessions([*known, *rates], wanted)
+        now = self.ledger.now()
+        days = ExchangeDays(*calendar_span(wanted.history_from, now.date()), now)
+        await self._fill_sessions([*known, *rates], days)
         try:
+            if reference := [each.code for each in known if each.kind == "reference"]:
+                raise Stop(
+                    SliceReason.INVALID_SPEC,
+                    ExitCode.INVALID_SPEC,
+                    f"spec.groups: exchange '{reference[0]}' holds indices or rates, which every"
+                    " run collects as its exchanges need them",
+                )
             await self._read_account()
             if len(known) < len(wanted.exchanges):
                 known = await self._know_exchanges(wanted, known)
-                await self._fill_sessions(known, wanted)
+                await self._fill_sessions(known, days)
             for exchange in known:
                 await self._list_symbols(exchange, wanted)
             await self._add_reference_assets(wanted)
@@ -81,7 +90,7 @@ class Preflight:
                 # Nothing is known of any exchange, so the Job starts the preflight again.
                 raise Retryable(self.left_out[known[0].code])
             for exchange in known:
-                await self._read_details(exchange)
+                await self._read_details(exchange, days)
         except Stop as stop:
             logger.warning(
                 "%s", stop.sentence, extra={"action": "preflight_stopped", "reason": stop.reason}
@@ -203,9 +212,6 @@ class Preflight:
         async with self.answered(endpoint, reply) as cursor:
             for code in sorted(missing & listed.keys()):
                 await listing.add_exchange(cursor, listed[code], calendars[code])
-        for code in sorted(missing & listed.keys()):
-            if calendars[code] is None:
-                await self.store.note(f"No calendar of {code} is known; weekdays are its sessions.")
         if unknown := sorted(missing - listed.keys()):
             raise Stop(
                 SliceReason.INVALID_SPEC,
@@ -214,20 +220,12 @@ class Preflight:
             )
         return await self.listing.exchanges(wanted.exchanges)
 
-    async def _fill_sessions(self, known: list[KnownExchange], wanted: Wanted) -> None:
-        first, last = calendar_span(wanted.history_from, self.ledger.now().date())
+    async def _fill_sessions(self, known: list[KnownExchange], days: ExchangeDays) -> None:
         for exchange in known:
-            await self._fill_sessions_of(exchange, first, last)
-
-    async def _fill_sessions_of(self, exchange: KnownExchange, first: date, last: date) -> None:
-        async with self.listing.transaction() as cursor:
-            have_first, have_last = await listing.covered(cursor, exchange.id)
-            if have_first and have_last and covers(have_first, have_last, first, last):
-                return
-            days = sessions(
-                exchange.calendar, exchange.time_zone, exchange.close_override, first, last
-            )
-            await listing.store_sessions(cursor, exchange.id, days)
+            async with self.listing.transaction() as cursor:
+                sentences = await days.fill(cursor, exchange)
+            for sentence in sentences:
+                await self.store.note(sentence)
 
     async def _add_reference_assets(self, wanted: Wanted) -> None:
         async with self.listing.transaction() as cursor:
@@ -294,7 +292,7 @@ class Preflight:
             self.left_out[exchange.code] = f"{lack}: {_why(reply)}"
             await self.store.note(f"{lack}; the exchange is left out of this run.")
 
-    async def _read_details(self, exchange: KnownExchange) -> None:
+    async def _read_details(self, exchange: KnownExchange, days: ExchangeDays) -> None:
         if exchange.details_are_fresh or self.details_refused:
             return
         endpoint = endpoints.exchange_details(exchange.code)
@@ -311,7 +309,10 @@ class Preflight:
             return
         async with self.answered(endpoint, reply) as cursor:
             await listing.set_details(cursor, exchange.id, reply.judged.data)
+            sentences = await days.take_details(cursor, exchange, reply.judged.data)
         await self.store.set_endpoint(endpoint.name, True)
+        for sentence in sentences:
+            await self.store.note(sentence)
 
 
 def _daily_limit() -> Stop:

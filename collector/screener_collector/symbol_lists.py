@@ -13,6 +13,7 @@ from typing import Protocol
 from screener_collector import endpoints, listing, parse
 from screener_collector.answers import Meaning
 from screener_collector.endpoints import Endpoint
+from screener_collector.exchange_details import Flag
 from screener_collector.listing import KnownExchange, Listing
 from screener_collector.spec import Wanted
 from screener_collector.store import Cursor, Store
@@ -35,8 +36,6 @@ RECORD = endpoints.symbol_change_history(date.min, date.min).name
 CHANGES_BEFORE = timedelta(days=10)
 """The record of changes is asked for from so long before the list before: neither is punctual."""
 BARS_COMPARED = 60
-NOT_BELIEVED = "list_not_believed"
-"""Of `exchanges.flags`: the vendor's latest list lacks too much."""
 
 
 class Postponed(Exception):
@@ -109,7 +108,7 @@ class SymbolLists:
         changes = settle(await self._compare(cursor, exchange, listings), proofs)
         await listing.store_changes(cursor, self.execution_id, exchange.id, changes)
         await listing.set_listed(cursor, exchange.id, len(listings.rows), self.wanted.asset_types)
-        await listing.set_flag(cursor, exchange.id, NOT_BELIEVED, False)
+        await listing.set_flag(cursor, exchange.id, Flag.LIST_NOT_BELIEVED, False)
         logger.info(
             "the list of %s has %d rows: %d assets are new, %d renamed, %d changed, %d delisted",
             exchange.code,
@@ -150,7 +149,7 @@ class SymbolLists:
             "missing": found.lost,
         }
         async with self.asking.answered(endpoint, reply) as cursor:
-            await listing.set_flag(cursor, exchange.id, NOT_BELIEVED, True)
+            await listing.set_flag(cursor, exchange.id, Flag.LIST_NOT_BELIEVED, True)
             await listing.doubt_list(cursor, self.execution_id, exchange.id, said)
         await self.asking.store.note(
             f"The vendor's symbol list of {exchange.code} lacks {found.lost} of {found.listed}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from screener_collector.exchange_details import Flag
 from screener_local.paths import PROJECT
 from screener_operator.reasons import Reason
 from screener_sql import query
@@ -59,6 +60,20 @@ def test_every_reason_is_documented_with_its_sentence() -> None:
     section = REFERENCE.split("## Conditions and reasons")[1].split("\n## ")[0]
     assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)) == sentences
     assert sentences.keys() == {str(reason) for reason in Reason}
+
+
+def test_every_flag_of_an_exchange_is_documented_with_its_sentence() -> None:
+    source = (PROJECT / "collector/screener_collector/exchange_details.py").read_text()
+    sentences = {
+        flag: re.split(r"[.;] *", " ".join(sentence.split()))[0]
+        for flag, sentence in re.findall(
+            r'    [A-Z_]+ = "(\w+)"\n    """(.*?)"""', source, re.DOTALL
+        )
+    }
+    section = REFERENCE.split("## What is doubtful about an exchange")[1].split("\n## ")[0]
+    documented = dict(re.findall(r"^\| `(\w+)` \| (.*?)[.;]", section, re.MULTILINE))
+    assert documented == sentences
+    assert sentences.keys() == {str(flag) for flag in Flag}
 
 
 def programs_environment() -> dict[str, set[str]]:

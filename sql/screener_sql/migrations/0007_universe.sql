@@ -22,6 +22,37 @@ INSERT INTO financial_screener.exchanges (code, name, kind, time_zone, close_ove
     ('INDX', 'Indices', 'reference', 'UTC', NULL, '3 hours'),
     ('FOREX', 'Currencies', 'reference', 'UTC', '23:59', '3 hours');
 
+-- Where the calendar library is known to be wrong. Half days keep the library's close.
+CREATE TABLE financial_screener.calendar_corrections (
+    calendar  text NOT NULL,
+    first_day date NOT NULL,
+    last_day  date,
+    closes    time,
+    reason    text NOT NULL,
+    PRIMARY KEY (calendar, first_day),
+    CHECK (last_day >= first_day)
+);
+COMMENT ON COLUMN financial_screener.calendar_corrections.calendar IS 'Name in the exchange_calendars library.';
+COMMENT ON COLUMN financial_screener.calendar_corrections.last_day IS 'NULL: until another correction begins.';
+COMMENT ON COLUMN financial_screener.calendar_corrections.closes IS 'The local close of normal days; NULL: there is no session.';
+-- Since October 2022 it closes at 20:00 on public holidays, too, on which it trades: bars expected two hours too late harm nobody.
+INSERT INTO financial_screener.calendar_corrections (calendar, first_day, closes, reason) VALUES
+    ('XFRA', '2011-06-01', '20:00', 'Trading with specialists from 8:00 to 20:00; the library has the hours of Xetra.'),
+    ('XFRA', '2021-11-29', '22:00', 'Shares trade until 22:00: Xetra circular 057/2021.');
+UPDATE financial_screener.exchanges SET close_override = NULL WHERE code = 'F';
+COMMENT ON COLUMN financial_screener.exchanges.close_override IS
+    'Local close of normal days, whatever the library, its corrections and the vendor say; for a deployment''s own use.';
+
+CREATE TABLE financial_screener.exchange_closed_days (
+    exchange_id smallint NOT NULL REFERENCES financial_screener.exchanges,
+    day         date     NOT NULL,
+    name        text,
+    known_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (exchange_id, day)
+);
+COMMENT ON TABLE financial_screener.exchange_closed_days IS
+    'Official holidays by the vendor''s exchange details, which the calendar library may not know; no sessions.';
+
 ALTER TABLE financial_screener.assets
     ADD COLUMN kind text NOT NULL DEFAULT 'listing' CHECK (kind IN ('listing', 'index', 'fx')),
     ADD COLUMN market_cap_currency text,
@@ -96,6 +127,10 @@ COMMENT ON TABLE financial_screener.asset_events IS 'What changed in the vendor'
 GRANT SELECT ON financial_screener.currency_units, financial_screener.asset_events
     TO screener_operator, screener_collector, screener_analyzer;
 GRANT INSERT ON financial_screener.asset_events TO screener_collector;
+GRANT SELECT ON financial_screener.calendar_corrections, financial_screener.exchange_closed_days
+    TO screener_operator, screener_collector, screener_analyzer;
+GRANT INSERT, UPDATE, DELETE ON financial_screener.exchange_closed_days TO screener_collector;
+GRANT DELETE ON financial_screener.exchange_sessions TO screener_collector;
 GRANT UPDATE ON financial_screener.api_ticker_priority TO screener_collector;
 REVOKE EXECUTE ON FUNCTION
     financial_screener.unit_of(text), financial_screener.usd_per(text, date),
