@@ -170,9 +170,9 @@ def _eod(world: World, ticker: str, query: Query, now: datetime, *, free: bool) 
     return _csv(header, values, count_last=True)
 
 
-#: Numbers have at most 15 digits, so this writes each as it is, whole ones without a point.
+#: Prices have at most 12 digits, so this writes each as it is, whole ones without a point.
 _PRICES: Final = (
-    '"open":%.15g,"high":%.15g,"low":%.15g,"close":%.15g,"adjusted_close":%.15g,"volume":%.15g}'
+    '"open":%.12g,"high":%.12g,"low":%.12g,"close":%.12g,"adjusted_close":%.12g,"volume":%d}'
 )
 _EOD_ROW: Final = '{"date":"%s",' + _PRICES
 _BULK_ROW: Final = '{"code":%s,"exchange_short_name":"%s","date":"%s",' + _PRICES

@@ -198,6 +198,9 @@ class Market:
         actions = {asset: real.actions for asset, real in self._real.items()}
         actions |= {asset: given.actions for asset, given in script.given.items()}
         self.actions = self._make_actions(actions, script)
+        # What is known changes at these moments only; most questions come between the same two.
+        self._times: Ints | None = None
+        self._last_seen: tuple[tuple[int, int], Seen] | None = None
 
     @property
     def size(self) -> int:
@@ -208,7 +211,14 @@ class Market:
 
     def seen(self, visible: int, at: int | None = None) -> Seen:
         """What is known at `at`, seconds since 1970."""
-        return seen_of(self.actions, visible, at)
+        if at is None:
+            return seen_of(self.actions, visible, at)
+        if self._times is None:
+            self._times = self.actions.times()
+        between = (visible, int(np.searchsorted(self._times, at, side="right")))
+        if self._last_seen is None or self._last_seen[0] != between:
+            self._last_seen = (between, seen_of(self.actions, visible, at))
+        return self._last_seen[1]
 
     def history(self, asset: int, low: int, high: int, when: Seen | int) -> Bars:
         """Bars of one asset with low ≤ day ≤ high, ascending."""
@@ -495,7 +505,7 @@ class Market:
             close, opened = self._continuous(asset, day), self._continuous(asset, before)
         else:
             days, place = np.unique(np.concatenate([day, before]), return_inverse=True)
-            both = self._continuous(asset[:1].repeat(len(days)), days)[place]
+            both = self._continuous(asset[:1], days)[place] if len(days) else np.zeros(0)
             close, opened = both[: len(day)], both[len(day) :]
         close = close * step
         opened = opened * step * np.exp(0.3 * sigma * noise.normal(key, _GAP, day))

@@ -79,12 +79,23 @@ def walk(key: Keys, day: Any) -> Floats:
     span = 1 << PIN_BITS
     block = days >> PIN_BITS
     share = (days & (span - 1)) / span
-    left = normal(key, _WALK_STREAM, block)
-    right = normal(key, _WALK_STREAM, block + 1)
+    left = _levels(key, _WALK_STREAM, block)
+    right = _levels(key, _WALK_STREAM, block + 1)
     value: Floats = (left * (1.0 - share) + right * share) * (span**0.5 * 0.5)
     for level in range(1, PIN_BITS + 1):
         width = 1 << level
         inside = days & (width - 1)
         tent = 1.0 - np.abs(2.0 * inside / width - 1.0)
-        value = value + normal(key, _WALK_STREAM + level, days >> level) * tent * (width**0.5 * 0.5)
+        level_of = _levels(key, _WALK_STREAM + level, days >> level)
+        value = value + level_of * tent * (width**0.5 * 0.5)
     return value
+
+
+def _levels(key: Keys, stream: int, index: Ints) -> Floats:
+    """`normal`, made once for each distinct index where many days of one key share few of them."""
+    if key.size == 1 and index.size > 32:
+        low = int(index.min())
+        count = int(index.max()) - low + 1
+        if count < index.size:
+            return normal(key, stream, np.arange(low, low + count))[index - low]
+    return normal(key, stream, index)

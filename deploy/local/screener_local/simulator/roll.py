@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
+from functools import cached_property
 from typing import Any, Final
 
 from screener_local.simulator import events as ev
@@ -63,8 +64,14 @@ class Roll:
     gaps: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     _steps: list[tuple[int, Event, int, int]] = field(default_factory=list)
 
+    @cached_property
+    def _plain(self) -> Names:
+        return Names(list(self.rows), {row.code: at for at, row in enumerate(self.rows)})
+
     def names(self, now: datetime) -> Names:
         """The list as of `now`."""
+        if not self._steps:
+            return self._plain
         today = to_day(now.date())
         rows: list[Listing | None] = list(self.rows)
         for _, _, _, born in self._steps:

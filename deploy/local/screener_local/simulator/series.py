@@ -96,7 +96,7 @@ def _bars(value: Any) -> Bars:
 
     def column(name: str) -> Any:
         try:
-            return np.array([float(row[name]) for row in rows])
+            return np.array([float(f"{float(row[name]):.12g}") for row in rows])
         except (KeyError, TypeError, ValueError) as error:
             raise BadSeries(f"bars.{name}: a number in every row") from error
 
