@@ -30,7 +30,7 @@ def _settings(application_name: str, statement_timeout_s: int) -> dict[str, Any]
         "tcp_user_timeout": 30_000,
         "options": f"-c timezone=UTC -c statement_timeout={statement_timeout_s * 1000}"
         " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-        " -c idle_in_transaction_session_timeout=600000",
+        " -c idle_in_transaction_session_timeout=60000",
     }
 
 
