@@ -27,10 +27,10 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def local_system() -> Iterator[LocalSystem]:
-    """The whole system, started."""
+def local_system(*simulator_options: str) -> Iterator[LocalSystem]:
+    """The whole system, started; with more arguments of its simulator."""
     with folder() as state:
-        system = LocalSystem(state, say=say)
+        system = LocalSystem(state, say=say, simulator_options=simulator_options)
         try:
             system.start()
             yield system
