@@ -3,14 +3,15 @@
 The system is brought to the morning after a session: assets and sessions by a dry run's preflight,
 bars of the sessions before from the simulator's own bulk days, states by SQL. Then the simulator's
 clock moves to the next morning, and one CollectionRun collects what is new; US has as many rows as
-the real one. Not in it: fundamentals, the rolling refetch, indicators. The day is the one of the
-last weeks whose actions come nearest to ACTIONS.
+the real one, and dividends are scripted so that ACTIONS assets have one or a split. Not in it:
+fundamentals, the rolling refetch, indicators.
 
 The plain way is a request an asset, one after another, each stored as it comes; SAMPLE assets are
 measured and scaled to all.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,8 +39,8 @@ NAMES = (
 US_ROWS = 45_000
 EXCHANGES = ("US", "LSE", "F", "XETRA", "PA", "AS", "BR", "LS", "MC", "SW")
 ACTIONS = 150
-CANDIDATES = 12
-"""Sessions looked at for one with about so many actions."""
+CANDIDATES = 6
+"""Sessions looked at for one with no more of its own."""
 TAIL = 20
 """Sessions whose bars are there already."""
 SAMPLE = 100
@@ -91,7 +92,6 @@ class Steady:
     vendor: Simulated
     owner: psycopg.Connection[Any]
     session: date
-    actions: int
 
     @cached_property
     def assets(self) -> list[str]:
@@ -136,25 +136,29 @@ def steady_day() -> Iterator[Steady]:
     ):
         owner.execute("SET search_path TO financial_screener")
         vendor = Simulated(system, client)
-        vendor.admin("PUT", "account", {"dailyLimit": 10**8, "minuteLimit": 10**6})
+        vendor.admin("PUT", "account", {"dailyLimit": 10**9, "minuteLimit": 10**6})
         # Far enough back that every exchange has published, whatever the time of day is.
         sessions = weekdays_before(datetime.now(UTC).date() - timedelta(days=3), CANDIDATES + 1)
         vendor.stand_at(morning_after(sessions[1]))
         collect(system, "bench-assets", sessions[1], dryRun=True)
         vendor.stand_at(morning_after(sessions[0]))
-        actions = {day: count_actions(vendor, owner, day) for day in sessions[:CANDIDATES]}
-        session = min(actions, key=lambda day: abs(actions[day] - ACTIONS))
-        before = max(day for day in weekdays_before(session, 1))
+        session, own = next(
+            (day, found)
+            for day in sessions[:CANDIDATES]
+            if len(found := with_actions(vendor, owner, day)) <= ACTIONS
+        )
+        [before] = weekdays_before(session, 1)
         vendor.stand_at(morning_after(before))
         say(f"the new session is {session}; bars of the {TAIL} before are put into the database")
         seed(vendor, owner, before)
         # A day that nothing was used of, under the limits of a real account.
         vendor.admin("POST", "reset")
         vendor.stand_at(morning_after(session))
-        yield Steady(system, vendor, owner, session, actions[session])
+        add_dividends(vendor, owner, session, own)
+        yield Steady(system, vendor, owner, session)
 
 
-def count_actions(vendor: Simulated, owner: psycopg.Connection[Any], day: date) -> int:
+def with_actions(vendor: Simulated, owner: psycopg.Connection[Any], day: date) -> set[str]:
     """Assets of the universe with a split or a dividend on a day."""
     assets = {
         f"{row['code']}.{exchange}"
@@ -163,11 +167,27 @@ def count_actions(vendor: Simulated, owner: psycopg.Connection[Any], day: date) 
         for row in vendor.bulk(exchange, day, kind)
     }
     rows = owner.execute(
-        "SELECT count(*) FROM assets WHERE ticker = ANY (%s) AND type = 'Common Stock'",
+        "SELECT ticker FROM assets WHERE ticker = ANY (%s) AND type = 'Common Stock'",
         [sorted(assets)],
     )
-    [(count,)] = rows.fetchall()
-    return int(count)
+    return {row[0] for row in rows.fetchall()}
+
+
+def add_dividends(
+    vendor: Simulated, owner: psycopg.Connection[Any], day: date, own: set[str]
+) -> None:
+    """Scripts dividends so that as many assets have an action as ACTIONS says."""
+    rows = owner.execute(
+        "SELECT ticker FROM assets JOIN stock_prices ON asset_id = assets.id"
+        " WHERE ticker LIKE '%%.US' AND ticker <> ALL (%s) GROUP BY ticker, asset_id"
+        " HAVING count(*) = %s ORDER BY asset_id LIMIT %s",
+        [sorted(own), TAIL, ACTIONS - len(own)],
+    )
+    dividends = [
+        {"kind": "dividend", "ticker": row[0], "session": day.isoformat(), "yield": 0.01}
+        for row in rows.fetchall()
+    ]
+    vendor.admin("PUT", "faults", {"seed": 1, "faults": dividends})
 
 
 def seed(vendor: Simulated, owner: psycopg.Connection[Any], newest: date) -> None:
@@ -202,6 +222,9 @@ STATES = (
     " WHERE session <= %(newest)s::date GROUP BY exchange_id) AS expected"
     " WHERE asset.id = state.asset_id AND bar.asset_id = state.asset_id"
     " AND expected.exchange_id = asset.exchange_id",
+    # Listed without ever having traded: asked for in vain before, and not every day again.
+    "UPDATE asset_processing_state SET prices_failures = 5,"
+    " prices_next_attempt_at = now() + interval '16 days' WHERE NOT prices_loaded",
     # Asked for when it was published; all but the newest again when its volumes were final.
     "INSERT INTO bulk_days (exchange_id, session, kind, asked_at, rows, of_session, believed,"
     " execution_id)"
@@ -256,6 +279,13 @@ def high_water_mib(pid: int) -> float:
     return int(line.split()[1]) / MIB
 
 
+def by_endpoint(log: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    calls: Counter[str] = Counter()
+    for arrival in log:
+        calls[arrival["endpoint"]] += arrival["calls"]
+    return dict(calls)
+
+
 def price_calls(day: Steady, log: Sequence[Mapping[str, Any]]) -> int:
     """Calls for bars of the new session alone: without the assets that an action makes whole."""
     rows = day.owner.execute(
@@ -305,7 +335,7 @@ def measure() -> Iterator[Figure]:
         with peak_memory(day.system) as peaks:
             seconds = collect(day.system, "bench-day", day.session)
         log = day.vendor.log()[before:]
-        say(f"{len(day.assets)} assets, {day.actions} of them with actions on {day.session}")
+        say(f"{len(day.assets)} assets; calls by endpoint: {by_endpoint(log)}")
         calls = price_calls(day, log)
         every = sum(arrival["calls"] for arrival in log)
         plain = plain_s(day)
