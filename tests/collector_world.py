@@ -265,8 +265,10 @@ class World:
         return found
 
     def used(self) -> int:
-        """Calls of today by our ledger."""
-        calls: int = self.value("SELECT coalesce(sum(calls_used), 0) FROM api_daily_quota")
+        """Calls by our ledger, but for those that were given back and can be leased again."""
+        calls: int = self.value(
+            "SELECT coalesce(sum(calls_used - calls_returned), 0) FROM api_daily_quota"
+        )
         return calls
 
     def logged(self) -> int:

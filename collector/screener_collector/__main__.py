@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from screener_collector.closing import Closer
+from screener_collector.counter import Counter
 from screener_collector.group import Group
 from screener_collector.ledger import Ledger
 from screener_collector.listing import Listing
@@ -114,7 +115,6 @@ async def _preflight(
     vendor: Vendor,
     stopped: asyncio.Event,
 ) -> ExitCode:
-    ledger.may_look_when_spent = True
     preflight = Preflight(
         store,
         Listing(control, worker.id, settings.execution_id),
@@ -147,6 +147,7 @@ async def _group(
 ) -> ExitCode:
     writer = Database(await connect_patiently(settings.database_url, "screener-collect writer"))
     closer = Closer(writer, worker.id, settings.execution_id, settings.slice)
+    ledger.read_counter = Counter(store, ledger, vendor, settings.daily_limit).read
     try:
         return await Group(store, closer, ledger, vendor, stopped).run()
     finally:

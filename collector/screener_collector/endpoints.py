@@ -134,16 +134,3 @@ def bulk_fundamentals(
         names = ",".join(f"{symbol}.{exchange}" for symbol in symbols)
         calls, chosen = 100 + len(symbols), {"symbols": names}
     return _endpoint("bulk-fundamentals", exchange, calls, "rows", version="1.2", **chosen)
-
-
-def final_calls(status: int | None, calls: int) -> int:
-    """What a request finally cost, when an answer would cost `calls`. `status` None: no answer.
-
-    A refusal or failure is free; an unknown name costs one call. What nobody can know (no whole
-    answer, or one outside HTTP's classes of answers) counts as charged.
-    """
-    if status == 404:
-        return UNKNOWN_NAME_CALLS
-    if status is not None and 400 <= status < 600:
-        return 0
-    return calls

@@ -8,24 +8,25 @@ import asyncio
 import logging
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 from screener_collector.answers import FAILURES, Judged, Meaning
 from screener_collector.closing import Closer
 from screener_collector.ledger import Ledger
 from screener_collector.store import Store
-from screener_collector.vendor import IN_FLIGHT, Reply, Vendor
+from screener_collector.vendor import Reply, Vendor
 from screener_collector.work import BULK_ENDPOINT, PAGE_ENDPOINT, Failure, Fetch, Result, read
 from screener_sql.model import ErrorCode, ExitCode, SliceReason
 
 logger = logging.getLogger(__name__)
 
-AHEAD = 2 * IN_FLIGHT
+AHEAD = 32
 """Fetches that are claimed before they can be sent."""
 BATCH, BATCH_S = 50, 0.5
 """Results that are closed together: so many, or as many as came in so long."""
 BACKLOG = 4 * BATCH
 """Unclosed results with which no more is sent."""
-DOUBTS = IN_FLIGHT
+DOUBTS = 16
 """Refusals (403) of an endpoint that nothing was got from, which say that the plan lacks it."""
 POLL_S = 1.0
 """Between two looks at what another worker of the slice still does."""
@@ -76,7 +77,6 @@ class Group:
     _closed_at: float = 0.0
     _halt: Halt | None = None
     _counts: Counter[str] = field(default_factory=Counter)
-    _minute_limit: int | None = None
     _dry: bool = False
     """Nothing was left to claim; closing a batch, or another worker's death, may change that."""
 
@@ -100,8 +100,8 @@ class Group:
         )
         return code
 
-    def _calls_ahead(self) -> int:
-        return sum(fetch.calls for fetch in self._queue)
+    def _calls_ahead(self, count: int) -> list[int]:
+        return [fetch.calls for fetch in islice(self._queue, count)]
 
     # The loop
 
@@ -131,11 +131,12 @@ class Group:
     async def _fill(self) -> int:
         """Claims and sends as much as may be under way; how many fetches were claimed."""
         claimed: list[Fetch] = []
-        if len(self._queue) < IN_FLIGHT and len(self._results) < BACKLOG and not self._dry:
+        if len(self._queue) < AHEAD // 2 and len(self._results) < BACKLOG and not self._dry:
             claimed = await self.store.claim(AHEAD)
             self._dry = not claimed
             self._queue.extend(claimed)
-        while self._queue and len(self._running) < IN_FLIGHT and len(self._results) < BACKLOG:
+        room = self.vendor.gate.pace.limit
+        while self._queue and len(self._running) < room and len(self._results) < BACKLOG:
             fetch = self._queue.popleft()
             if fetch.is_bulk and (fetch.exchange_id, fetch.is_page) in self._no_bulk:
                 continue  # closed with the refusal of the first
@@ -191,10 +192,6 @@ class Group:
                 len(batch) - kept,
                 extra={"action": "dropped"},
             )
-        limit = self.vendor.limits.requests_per_minute
-        if limit is not None and limit != self._minute_limit:
-            self._minute_limit = limit
-            await self.store.set_requests_per_minute(limit)
         logger.info("closed %d fetches", kept, extra={"action": "closed", "fetches": kept})
 
     # Answers
@@ -209,7 +206,6 @@ class Group:
         elif reply.judged is None:
             self._add(result(Failure(reply.error_code or ErrorCode.NETWORK_ERROR, reply.message)))
         elif reply.judged.meaning is Meaning.DAY_SPENT:
-            await self.store.mark_spent(self.ledger.now().date())
             code = ErrorCode.DAILY_LIMIT
             self._add(result(Failure(code, DEFERRED_BECAUSE[code], "deferred")))
             self._out_of_calls(code)
@@ -349,6 +345,7 @@ class Group:
             await self._drain(halt.grace_s)
             for results in self._doubtful.values():
                 self.vendor.overhead.dropped += sum(result.calls for result in results)
+        await self.ledger.stop_reading()
         await self._close_batch(all_of_it=True)
         await self._close([])  # what was spent on no fetch
         code = ExitCode.DONE if halt is None else halt.code

@@ -17,9 +17,11 @@ from screener_collector.store import (
     Cursor,
     Database,
     Extra,
+    Reading,
     insert_details,
     insert_extras,
     jsonb,
+    reconcile,
     record_spending,
     run,
 )
@@ -55,25 +57,6 @@ class KnownExchange:
     has_assets: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseBefore:
-    """What a lease of the day had spent before the vendor's counter was read."""
-
-    spent: int
-    may_spend: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A reading of the vendor's counter, and what the ledger was before it."""
-
-    day: date
-    account: parse.Account
-    daily_limit: int
-    requests_per_minute: int | None
-    before: Mapping[int, LeaseBefore]
-
-
 class Listing:
     """What the preflight of one execution reads and writes."""
 
@@ -101,12 +84,6 @@ class Listing:
             rows = await run(cursor, "exchanges", {"codes": list(codes)})
         return [KnownExchange(**row) for row in rows]
 
-    async def leases_of_today(self) -> dict[int, LeaseBefore]:
-        """The day's leases as they are now; to be read before the vendor's counter is."""
-        async with self.transaction() as cursor:
-            rows = await run(cursor, "leases_of_today", {})
-        return {row["id"]: LeaseBefore(row["calls_spent"], row["may_spend"]) for row in rows}
-
     @asynccontextmanager
     async def answered(
         self, operation: str, reply: Reply, spending: Spending, extras: Sequence[Extra]
@@ -124,36 +101,10 @@ class Listing:
             await insert_extras(cursor, self._execution_id, extras)
             await record_spending(cursor, self._execution_id, spending)
 
-    async def reconcile(self, cursor: Cursor, reading: Reading, calls: int) -> None:
-        """Sets the day's ledger by the vendor's counter; `calls`: what the reading itself cost."""
-        await run(
-            cursor,
-            "set_account",
-            {
-                "daily_limit": reading.account.daily_limit,
-                "requests_per_minute": reading.requests_per_minute,
-            },
-        )
-        await run(cursor, "lock_day", {"day": reading.day})
-        await run(
-            cursor,
-            "reconcile_day",
-            {
-                "day": reading.day,
-                "worker_id": self._worker_id,
-                "own_calls": calls,
-                "vendor_used": reading.account.calls_used_on(reading.day),
-                "vendor_limit": reading.account.daily_limit,
-                "calls_limit": min(reading.account.daily_limit, reading.daily_limit),
-                "before": jsonb(
-                    {
-                        str(lease_id): [lease.spent, lease.may_spend]
-                        for lease_id, lease in reading.before.items()
-                    }
-                ),
-            },
-        )
-        await run(cursor, "forget_minutes", {})
+    async def reconcile(self, cursor: Cursor, reading: Reading) -> None:
+        """Sets the day's ledger by the vendor's counter."""
+        await reconcile(cursor, reading)
+        await run(cursor, "forget_leases", {})
 
 
 async def record_request(cursor: Cursor, execution_id: str, operation: str, reply: Reply) -> None:

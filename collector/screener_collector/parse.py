@@ -66,9 +66,16 @@ class Account:
     calls_used: int
     counted_day: date | None
     daily_limit: int
+    extra_limit: int = 0
+    """Purchased calls that are left; they are used once the day's are."""
 
-    def calls_used_on(self, today: date) -> int:
-        """The calls used on the GMT day `today`: the counter is reset by a day's first request."""
+    def calls_used_on(self, today: date) -> int | None:
+        """The calls used on the GMT day `today`; None where the counter does not tell.
+
+        The counter is reset by a day's first request, so an earlier day's says that there was none.
+        """
+        if self.counted_day is None or self.counted_day > today:
+            return None
         return self.calls_used if self.counted_day == today else 0
 
 
@@ -79,7 +86,8 @@ def account(data: Mapping[str, Any]) -> Account:
         raise BadRow("apiRequests: not a count")
     if limit is None or limit < 0:
         raise BadRow("dailyRateLimit: not a count")
-    return Account(used, day(data.get("apiRequestsDate")), limit)
+    extra = parse_count(data.get("extraLimit")) or 0
+    return Account(used, day(data.get("apiRequestsDate")), limit, max(0, extra))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from screener_collector import endpoints, listing, parse
 from screener_collector.answers import Meaning
 from screener_collector.calendars import known_calendar
+from screener_collector.counter import TIMES, Counter
 from screener_collector.endpoints import Endpoint
 from screener_collector.exchange_days import ExchangeDays
 from screener_collector.ledger import Ledger
-from screener_collector.listing import KnownExchange, Listing, Reading
+from screener_collector.listing import KnownExchange, Listing
 from screener_collector.spec import Wanted, calendar_span, read_spec
 from screener_collector.store import Cursor, Store
 from screener_collector.symbol_lists import SymbolLists
@@ -108,13 +109,17 @@ class Preflight:
     async def ask(self, endpoint: Endpoint) -> Reply:
         """Asks; stops where nothing more can be asked. Its caller stores what was answered."""
         reply = await self.vendor.ask(endpoint)
+        await self._check(endpoint, reply)
+        return reply
+
+    async def _check(self, endpoint: Endpoint, reply: Reply) -> None:
+        """Stops where nothing more can be asked."""
         self.unrecorded = reply.calls
         if reply.refused is not None:
             raise await self._out_of_calls(endpoint, reply)
         meaning = reply.judged.meaning if reply.judged else None
         if meaning is Meaning.DAY_SPENT:
             await self.record(endpoint, reply)
-            await self.store.mark_spent(self.ledger.now().date())
             raise _daily_limit()
         if meaning is Meaning.TOKEN_REFUSED:
             await self.record(endpoint, reply)
@@ -123,7 +128,6 @@ class Preflight:
                 ExitCode.TOKEN_REFUSED,
                 "the vendor refuses the token (401): check the Secret data-api-secrets",
             )
-        return reply
 
     async def _out_of_calls(self, endpoint: Endpoint, reply: Reply) -> Stop:
         if reply.calls:
@@ -162,30 +166,21 @@ class Preflight:
             self.vendor.told(extras)
 
     async def _read_account(self) -> None:
-        before = await self.listing.leases_of_today()
-        endpoint = endpoints.user()
-        reply = await self.ask(endpoint)
-        account = None
-        if reply.judged and reply.judged.meaning is Meaning.ROWS:
-            try:
-                account = parse.account(reply.judged.data)
-            except parse.BadRow as error:
-                logger.warning("the vendor's counter cannot be read: %s", error)
-        if account is None:
-            await self.record(endpoint, reply)
-            await self.store.note(
-                "The vendor's own counter could not be read; the ledger stands as it was."
-            )
-            return
-        reading = Reading(
-            reply.ended_at.date(),
-            account,
-            self.daily_limit,
-            self.vendor.limits.requests_per_minute,
-            before,
+        counter = Counter(self.store, self.ledger, self.vendor, self.daily_limit)
+        for _ in range(TIMES):
+            reply, before = await counter.ask()
+            await self._check(endpoints.user(), reply)
+            reading = counter.understand(reply, before)
+            async with self.answered(endpoints.user(), reply) as cursor:
+                if reading is not None:
+                    await self.listing.reconcile(cursor, reading)
+            if reading is not None:
+                return
+            if reply.judged is None or reply.judged.meaning is not Meaning.ROWS:
+                break
+        await self.store.note(
+            "The vendor's own counter could not be read; the ledger stands as it was."
         )
-        async with self.answered(endpoint, reply) as cursor:
-            await self.listing.reconcile(cursor, reading, endpoint.calls)
 
     async def _know_exchanges(
         self, wanted: Wanted, known: list[KnownExchange]

@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Self
 
 from psycopg import AsyncConnection, AsyncCursor
@@ -69,6 +69,15 @@ class Database:
                     self._connection.cursor(row_factory=dict_row) as cursor,
                 ):
                     yield cursor
+
+    async def once(self, name: str, parameters: Mapping[str, Any]) -> list[DictRow]:
+        """Runs one statement, committed with it: one way there and back."""
+        async with self._turn:
+            with translated():
+                if not self._connection.autocommit:
+                    await self._connection.set_autocommit(True)  # transactions begin all the same
+                async with self._connection.cursor(row_factory=dict_row) as cursor:
+                    return await run(cursor, name, parameters)
 
     async def close(self) -> None:
         """Closes the connection, and does not mind if it is gone."""
@@ -196,54 +205,76 @@ class Store:
         return moment
 
     async def lease(
-        self, calls: int, daily_limit: int, *, though_spent: bool = False
-    ) -> tuple[int, date]:
-        """Reserves calls of the run and of the GMT day. Lease id and day. Raises CallsRefused.
-
-        `though_spent`: also when the vendor said that the day is spent.
-        """
-        async with self._control.transaction() as cursor:
-            wanted = self._me | {
-                "calls": calls,
+        self,
+        *,
+        needed: int,
+        wanted: int,
+        requests: int,
+        daily_limit: int,
+        for_reading: bool = False,
+        new_day: bool = False,
+    ) -> "Leased":
+        """Reserves `needed` to `wanted` calls and up to `requests` slots, in one statement."""
+        rows = await self._control.once(
+            "lease",
+            self._me
+            | {
+                "needed": needed,
+                "wanted": wanted,
+                "requests": requests,
                 "daily_limit": daily_limit,
-                "though_spent": though_spent,
-            }
-            await cursor.execute(query("collector/ensure_day"), wanted)
-            # Both or neither: the exception rolls back.
-            budget = await run(cursor, "lease_budget", wanted)
-            if not budget:
-                raise CallsRefused(ErrorCode.RUN_LIMIT)
-            day = await run(cursor, "lease_day", wanted | budget[0])
-            if not day:
-                raise CallsRefused(ErrorCode.DAILY_LIMIT)
-            lease = await run(cursor, "insert_lease", wanted | day[0])
-            return lease[0]["id"], day[0]["day"]
+                "for_reading": for_reading,
+                "new_day": new_day,
+            },
+        )
+        return Leased(**rows[0])
 
-    async def return_lease(self, lease_id: int, day: date, spent: int) -> None:
-        """Closes a lease of `day` and gives back what of it was not spent."""
+    async def return_leases(
+        self, days: Sequence[date], leases: Sequence[tuple[int, int, int]]
+    ) -> None:
+        """Closes leases (id, spent, unknown) of `days`, and gives back what was not spent."""
         async with self._control.transaction() as cursor:
             # In the order in which `lease` takes them, or two workers could wait for each other.
             await run(cursor, "lock_budget", self._me)
-            await run(cursor, "lock_day", {"day": day})
-            await run(cursor, "return_lease", {"lease_id": lease_id, "spent": spent})
-
-    async def take_slots(self, slots: int) -> tuple[datetime, int]:
-        """Request slots of the present minute: the minute, and how many were left, maybe 0."""
-        async with self._control.transaction() as cursor:
-            await cursor.execute(query("collector/ensure_minute"))
-            taken = await run(cursor, "take_slots", {"slots": slots})
-            if taken:
-                return taken[0]["minute"], taken[0]["granted"]
-            now = await run(cursor, "clock", {})
-            return now[0]["clock_timestamp"].replace(second=0, microsecond=0), 0
+            await run(cursor, "lock_days", {"days": list(days)})
+            await run(cursor, "return_leases", _columns(leases))
 
     async def mark_spent(self, day: date) -> None:
         """The vendor says that the day's calls are spent."""
         await self._run("mark_spent", day=day)
 
+    async def fill_minute(self, minute: datetime) -> None:
+        """The vendor says that the minute's requests are spent."""
+        await self._run("fill_minute", minute=minute)
+
     async def set_requests_per_minute(self, limit: int) -> None:
         """The vendor's limit of requests a minute, as its answers say."""
         await self._run("set_requests_per_minute", requests_per_minute=limit)
+
+    async def set_clock_skew(self, skew: timedelta) -> None:
+        """How far the vendor's clock is ahead of Postgres'."""
+        await self._run("set_clock_skew", clock_skew=skew)
+
+    async def before_reading(self) -> "BeforeReading":
+        """The ledger as it is, to be taken before the vendor's counter is asked for."""
+        rows = await self._run("before_reading")
+        row = rows[0]
+        return BeforeReading(
+            row["day"],
+            row["sent_at"],
+            row["newest"],
+            row["leased_since_reading"] or 0,
+            {int(lease_id): calls for lease_id, calls in row["finished"].items()},
+        )
+
+    async def reconcile(self, reading: "Reading") -> int | None:
+        """Sets the ledger by a reading; calls of others it shows, None where it came too late."""
+        async with self._control.transaction() as cursor:
+            return await reconcile(cursor, reading)
+
+    async def skip_reading(self) -> None:
+        """The counter could not be read."""
+        await self._run("skip_reading")
 
     async def endpoints_in_plan(self) -> dict[str, bool]:
         """What is known of the vendor's plan, by endpoint."""
@@ -261,10 +292,82 @@ async def run(cursor: Cursor, name: str, parameters: Mapping[str, Any]) -> list[
     return await cursor.fetchall() if cursor.description is not None else []
 
 
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """What `lease_calls` returns: see the function. Times are aware; `calls` may be 0."""
+
+    outcome: str
+    lease_id: int | None
+    day: date
+    also_day: date | None
+    valid_until: datetime
+    calls: int
+    minute: datetime | None
+    first_slot: int
+    slots: int
+    minute_slots: int
+    requests_per_minute: int
+    clock_skew: timedelta
+    told_at: datetime
+    read_counter: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeReading:
+    """The ledger of a GMT day before the vendor's counter was asked for."""
+
+    day: date
+    sent_at: datetime
+    newest: int
+    """Id of the newest lease."""
+    leased_since_reading: int
+    finished: Mapping[int, int]
+    """Calls that are known to be finished, of each lease that is not finished altogether."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the vendor's counter showed of a day, and what the ledger was before it."""
+
+    before: BeforeReading
+    vendor_used: int
+    vendor_limit: int
+    extra_limit: int
+    daily_limit: int
+    """Our own cap."""
+
+
+async def reconcile(cursor: Cursor, reading: Reading) -> int | None:
+    """Sets the day's ledger by a reading; calls of others it shows, None where it came too late."""
+    figures = {
+        "vendor_used": reading.vendor_used,
+        "vendor_limit": reading.vendor_limit,
+        "extra_limit": reading.extra_limit,
+        "daily_limit": reading.daily_limit,
+        "day": reading.before.day,
+        "sent_at": reading.before.sent_at,
+        "newest": reading.before.newest,
+        "leased_since_reading": reading.before.leased_since_reading,
+        "finished": jsonb({str(key): calls for key, calls in reading.before.finished.items()}),
+    }
+    await run(cursor, "set_account", figures)
+    await run(cursor, "lock_days", {"days": [reading.before.day]})
+    rows = await run(cursor, "reconcile_day", figures)
+    return rows[0]["others_used"] if rows else None
+
+
+def _columns(leases: Sequence[tuple[int, int, int]]) -> dict[str, list[int]]:
+    return {
+        "ids": [lease_id for lease_id, _, _ in leases],
+        "spent": [spent for _, spent, _ in leases],
+        "unknown": [unknown for _, _, unknown in leases],
+    }
+
+
 async def record_spending(cursor: Cursor, execution_id: str, spending: Spending) -> None:
     """Records what was spent, in the transaction of what was got for it."""
-    for lease_id, spent, closed in spending.leases:
-        await run(cursor, "spend_lease", {"lease_id": lease_id, "spent": spent, "closed": closed})
+    if spending.leases:
+        await run(cursor, "spend_leases", _columns(spending.leases))
     # In one order, as another worker of the run adds to the same rows.
     for (day, endpoint), usage in sorted(spending.usage.items(), key=lambda entry: entry[0]):
         await run(

@@ -7,37 +7,50 @@ nowhere else. Nothing of an answer's body is logged: the vendor quotes requests 
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
 import httpx
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity.wait import wait_random_exponential
 
 from screener_collector import endpoints
-from screener_collector.answers import Answer, Judged, Meaning, judge
-from screener_collector.endpoints import Endpoint, final_calls
-from screener_collector.ledger import Ledger, Reservation
+from screener_collector.answers import (
+    TABLE,
+    Answer,
+    Judged,
+    Meaning,
+    Row,
+    Symptom,
+    judge,
+    judged_as,
+)
+from screener_collector.clock import in_maintenance, parse_date
+from screener_collector.endpoints import Endpoint
+from screener_collector.ledger import COUNTER_ENDPOINT, Ledger, Reservation
+from screener_collector.pace import CEILING, Gate
 from screener_collector.store import CallsRefused, Extra
-from screener_collector.work import DROPPED, PROBE
+from screener_collector.work import DROPPED, PROBE, READING
 from screener_sql.model import ErrorCode
 
 logger = logging.getLogger(__name__)
 
-IN_FLIGHT = 16
-"""Requests at once."""
-TRIES = 4
+CONNECTIONS = 16
+"""Of one client: httpx' pool takes time by the square of them."""
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S, ANSWER_TIMEOUT_S = 5.0, 60.0, 180.0
 MAX_BODY_BYTES = 64 * 2**20
 """Ten times the largest answer, a bulk day of the US."""
 LONGEST_WAIT_S = 60.0
 """Between two looks whether an unreachable vendor is back."""
+
+FULL_WAIT_S = (1.0, 60.0)
+"""After a 429 with requests left in the minute: at first, and at the longest."""
+
+Before = Callable[[], Awaitable[None]]
 
 # It logs the address of every request.
 for _name in ("httpx", "httpcore"):
@@ -47,10 +60,9 @@ for _name in ("httpx", "httpcore"):
 class _Failed(Exception):
     """A try that another may mend."""
 
-    def __init__(self, error_code: ErrorCode, message: str) -> None:
-        super().__init__(message)
-        self.error_code = error_code
-        self.message = message
+    def __init__(self, judged: Judged) -> None:
+        super().__init__(judged.message)
+        self.judged = judged
 
 
 @dataclass(slots=True)
@@ -76,33 +88,29 @@ class _Tally:
 
 @dataclass(slots=True)
 class Overhead:
-    """Calls that serve no fetch: looks whether the vendor is back, requests that were dropped."""
+    """Calls that serve no fetch: looks whether the vendor is back, requests that were dropped,
+    readings of the counter."""
 
     probes: int = 0
     dropped: int = 0
-
-
-@dataclass(slots=True)
-class Limits:
-    """What the vendor says of itself beside its answers."""
-
-    requests_per_minute: int | None = None
+    readings: int = 0
 
 
 @dataclass(slots=True)
 class Vendor:
     """A client; calls `on_waiting(True)` when the vendor has gone, `(False)` when it is back."""
 
-    client: httpx.AsyncClient
+    clients: tuple[httpx.AsyncClient, ...]
     ledger: Ledger
     on_waiting: Callable[[bool], Awaitable[None]]
     overhead: Overhead = field(default_factory=Overhead)
-    limits: Limits = field(default_factory=Limits)
     first_wait_s: float = 1.0
-    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT))
+    gate: Gate = field(default_factory=Gate)
+    _busy: Counter[int] = field(default_factory=Counter)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _answered_at: float = float("-inf")
     _back_at: float = float("-inf")
+    _full_wait_s: float = FULL_WAIT_S[0]
 
     @classmethod
     def connect(
@@ -112,22 +120,31 @@ class Vendor:
         ledger: Ledger,
         on_waiting: Callable[[bool], Awaitable[None]],
     ) -> Self:
-        """A client of the vendor at `base_url`."""
-        client = httpx.AsyncClient(
-            base_url=base_url,
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-            timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            limits=httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT),
-            follow_redirects=False,
-            # A proxy's log is no place for requests; the address is a setting, so nothing else is.
-            trust_env=False,
+        """Clients of the vendor at `base_url`, as many as the fastest pace needs."""
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+        clients = tuple(
+            httpx.AsyncClient(
+                base_url=base_url,
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+                limits=limits,
+                follow_redirects=False,
+                # A proxy's log is no place for requests; the address is a setting, so nothing else
+                # is.
+                trust_env=False,
+            )
+            for _ in range(-(-CEILING // CONNECTIONS))
         )
-        return cls(client, ledger, on_waiting)
+        return cls(clients, ledger, on_waiting)
 
     def extras(self) -> list[Extra]:
         """The overhead as it is now; to be followed by `told` once Postgres knows it."""
         now = self.ledger.now()
-        calls = ((PROBE, self.overhead.probes), (DROPPED, self.overhead.dropped))
+        calls = (
+            (PROBE, self.overhead.probes),
+            (DROPPED, self.overhead.dropped),
+            (READING, self.overhead.readings),
+        )
         return [Extra(operation, spent, now) for operation, spent in calls if spent]
 
     def told(self, extras: Iterable[Extra]) -> None:
@@ -135,17 +152,21 @@ class Vendor:
         for extra in extras:
             if extra.operation == PROBE:
                 self.overhead.probes -= extra.calls
+            elif extra.operation == READING:
+                self.overhead.readings -= extra.calls
             else:
                 self.overhead.dropped -= extra.calls
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self.client.aclose()
+        for client in self.clients:
+            await client.aclose()
 
-    async def ask(self, endpoint: Endpoint) -> Reply:
+    async def ask(self, endpoint: Endpoint, before: Before | None = None) -> Reply:
         """Asks, for as long as it takes: waits for the next minute, and for a vendor that is away.
 
         A request that fails in all its tries while the vendor answers others is its own failure.
+        `before` is awaited each time just before it is sent.
         """
         loop = asyncio.get_running_loop()
         started_at, tally = self.ledger.now(), _Tally()
@@ -153,7 +174,7 @@ class Vendor:
         while True:
             began = loop.time()
             try:
-                reply.judged = await self._try(endpoint, tally, TRIES)
+                reply.judged = await self._try(endpoint, tally, before=before)
             except CallsRefused as refusal:
                 reply.refused = refusal.error_code
             except _Failed as failure:
@@ -163,88 +184,162 @@ class Vendor:
                 except CallsRefused as refusal:
                     reply.refused = refusal.error_code
                 else:
-                    reply.error_code = failure.error_code
-                    reply.message = f"{failure.message}, {TRIES} times"
+                    self._give_up(reply, failure.judged)
             except BaseException:
                 self.overhead.dropped += tally.calls
                 raise
             reply.calls, reply.ended_at = tally.calls, self.ledger.now()
             return reply
 
-    async def _try(self, endpoint: Endpoint, tally: _Tally, tries: int) -> Judged:
+    def _give_up(self, reply: Reply, judged: Judged) -> None:
+        """What came of all tries."""
+        maintenance = in_maintenance(self.ledger.vendor_now())
+        if judged.meaning is Meaning.BAD_PAYLOAD and not maintenance:
+            reply.judged = judged
+            return
+        reply.error_code = judged.row.error_code_during(maintenance)
+        reply.message = f"{judged.message}, {judged.row.tries_during(maintenance).times} times"
+
+    async def _try(
+        self,
+        endpoint: Endpoint,
+        tally: _Tally,
+        *,
+        tries: int | None = None,
+        before: Before | None = None,
+    ) -> Judged:
+        """Asks as often as the table says, or `tries` times. Raises _Failed, CallsRefused."""
+
+        def row(state: RetryCallState) -> Row:
+            assert state.outcome is not None
+            failed = state.outcome.exception()
+            assert isinstance(failed, _Failed)
+            return failed.judged.row
+
+        def stop(state: RetryCallState) -> bool:
+            maintenance = in_maintenance(self.ledger.vendor_now())
+            times = tries or row(state).tries_during(maintenance).times
+            return state.attempt_number >= times
+
+        def wait(state: RetryCallState) -> float:
+            maintenance = in_maintenance(self.ledger.vendor_now())
+            longest = row(state).tries_during(maintenance).longest_wait_s
+            return wait_random_exponential(multiplier=0.5, max=longest)(state)
+
         async for attempt in AsyncRetrying(
-            stop=stop_after_attempt(tries),
-            wait=wait_random_exponential(multiplier=0.5, max=8),
-            retry=retry_if_exception_type(_Failed),
-            reraise=True,
+            stop=stop, wait=wait, retry=retry_if_exception_type(_Failed), reraise=True
         ):
             with attempt:
-                return await self._once(endpoint, tally)
+                return await self._once(endpoint, tally, before)
         raise AssertionError("tenacity ends in a return or a raise")
 
-    async def _once(self, endpoint: Endpoint, tally: _Tally) -> Judged:
+    async def _once(self, endpoint: Endpoint, tally: _Tally, before: Before | None) -> Judged:
+        """Asks until the minute has room. Raises _Failed where another try may mend it."""
+        loop = asyncio.get_running_loop()
         while True:
-            async with self._room:
+            # The counter is read past the others, who may be waiting for that.
+            past = endpoint.name == COUNTER_ENDPOINT
+            async with nullcontext() if past else self.gate.room():
                 reservation = await self.ledger.reserve(endpoint.name, endpoint.calls)
-                answer = await self._send(endpoint, reservation, tally)
-            judged = judge(answer, endpoint.shape)
-            if judged.meaning is Meaning.SERVER_ERROR:
-                raise _Failed(ErrorCode.SERVER_ERROR, judged.message or "the vendor failed")
-            self._answered_at = asyncio.get_running_loop().time()
-            if judged.meaning is not Meaning.MINUTE_FULL:
+                sent_at = loop.time()
+                judged, left = await self._send(endpoint, reservation, tally, before)
+            await self._keep_pace(judged, sent_at, left)
+            meaning = judged.meaning
+            if meaning is Meaning.DAY_SPENT:
+                await self.ledger.day_is_spent()
+            if judged.row.tries.times == 1:
+                self._answered_at = loop.time()
+            if meaning is not Meaning.MINUTE_FULL:
+                if judged.row.tries.times > 1:
+                    raise _Failed(judged)
                 return judged
-            logger.info(
-                "the vendor's minute is full; going on in the next",
-                extra={"action": "minute_full", "endpoint": endpoint.name},
+
+    async def _keep_pace(self, judged: Judged, sent_at: float, left: int | None) -> None:
+        """Goes slower after a refusal or failure, and faster after many good answers.
+
+        `left`: requests left of the minute, as the answer says.
+        """
+        if judged.meaning in (Meaning.MINUTE_FULL, Meaning.SERVER_ERROR):
+            self.gate.pace.bad(sent_at, asyncio.get_running_loop().time())
+        elif judged.meaning is not Meaning.NETWORK_ERROR:
+            self.gate.pace.good()
+            self.gate.let_in()
+            self._full_wait_s = FULL_WAIT_S[0]
+        if judged.meaning is Meaning.MINUTE_FULL:
+            logger.info("the vendor's minute is full", extra={"action": "minute_full"})
+            # With requests left it is a burst that was refused.
+            wait_s = self._full_wait_s if left else None
+            self._full_wait_s = min(2 * self._full_wait_s, FULL_WAIT_S[1])
+            await self.ledger.minute_is_full(for_s=wait_s)
+
+    async def _send(
+        self, endpoint: Endpoint, reservation: Reservation, tally: _Tally, before: Before | None
+    ) -> tuple[Judged, int | None]:
+        """Sends once and settles; what came of it, and the requests left of the minute."""
+        seen: list[httpx.Headers] = []
+
+        def settle(row: Row) -> None:
+            calls = row.calls(endpoint.calls)
+            self.ledger.settle(
+                reservation,
+                calls,
+                error=row.meaning not in (Meaning.ROWS, Meaning.EMPTY),
+                # What it has begun to answer the vendor has counted.
+                ended=row.symptom is not Symptom.SILENT or bool(seen),
             )
-            await self.ledger.wait_for_next_minute()
-
-    async def _send(self, endpoint: Endpoint, reservation: Reservation, tally: _Tally) -> Answer:
-        """Sends once and settles. Raises _Failed without a whole answer."""
-
-        def settle(calls: int, *, error: bool) -> None:
-            self.ledger.settle(reservation, calls, error=error)
             tally.calls += calls
 
+        sent = self.ledger.now()
         try:
+            if before is not None:
+                await before()
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                answer = await self._receive(endpoint)
+                answer = await self._receive(endpoint, seen)
+            judged = judge(answer, endpoint.shape)
         except (httpx.ConnectError, httpx.ConnectTimeout):
-            settle(0, error=True)  # it was never sent
-            raise _Failed(ErrorCode.NETWORK_ERROR, "the vendor cannot be reached") from None
+            judged = judged_as(Symptom.UNREACHABLE)  # it was never sent
         except (httpx.TimeoutException, TimeoutError):
-            settle(final_calls(None, endpoint.calls), error=True)
-            raise _Failed(ErrorCode.NETWORK_ERROR, "the vendor did not answer in time") from None
+            judged = judged_as(Symptom.SILENT)
         except (httpx.TransportError, httpx.DecodingError):
-            settle(final_calls(None, endpoint.calls), error=True)
-            raise _Failed(ErrorCode.NETWORK_ERROR, "the vendor's answer was cut off") from None
+            judged = judged_as(Symptom.CUT)
         except BaseException:
-            # Dropped under way: whether the vendor has counted it cannot be known.
-            settle(final_calls(None, endpoint.calls), error=True)
+            # Dropped under way: whether the vendor will count it cannot be known.
+            settle(TABLE[Symptom.SILENT])
             raise
-        settle(final_calls(answer.status, endpoint.calls), error=answer.status != 200)
-        return answer
+        settle(judged.row)
+        left = None
+        for headers in seen:
+            await self._learn(headers, sent)
+            left = _count(headers, "x-ratelimit-remaining")
+        return judged, left
 
-    async def _receive(self, endpoint: Endpoint) -> Answer:
-        async with self.client.stream("GET", endpoint.path, params=dict(endpoint.params)) as got:
-            self._learn(got.headers)
-            body = bytearray()
-            async for chunk in got.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    logger.warning(
-                        "an answer of more than %d bytes was refused",
-                        MAX_BODY_BYTES,
-                        extra={"action": "body_too_large", "endpoint": endpoint.name},
-                    )
-                    body.clear()
-                    break
-            return Answer(got.status_code, got.headers.get("content-type", ""), bytes(body))
+    async def _receive(self, endpoint: Endpoint, seen: list[httpx.Headers]) -> Answer:
+        which = min(range(len(self.clients)), key=lambda index: self._busy[index])
+        self._busy[which] += 1
+        try:
+            async with self.clients[which].stream(
+                "GET", endpoint.path, params=dict(endpoint.params)
+            ) as got:
+                seen.append(got.headers)
+                body, kind = bytearray(), got.headers.get("content-type", "")
+                async for chunk in got.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        return Answer(got.status_code, kind, None)
+                return Answer(got.status_code, kind, bytes(body))
+        finally:
+            self._busy[which] -= 1
 
-    def _learn(self, headers: httpx.Headers) -> None:
-        limit = headers.get("x-ratelimit-limit", "")
-        if limit.isascii() and limit.isdecimal() and int(limit[:9]) > 0:
-            self.limits.requests_per_minute = int(limit[:9])
+    async def _learn(self, headers: httpx.Headers, sent: datetime) -> None:
+        """The minute's limit and the vendor's clock. Only the vendor itself tells a limit, so the
+        clock of whoever answered in its place is not believed."""
+        limit = _count(headers, "x-ratelimit-limit")
+        if not limit:
+            return
+        await self.ledger.see_requests_per_minute(limit)
+        date = parse_date(headers.get("date", ""))
+        if date is not None:
+            await self.ledger.see_date(date, sent, self.ledger.now())
 
     async def _was_away(self, since: float) -> bool:
         """Whether the vendor answered nobody for a while; then waits until it does again.
@@ -279,9 +374,14 @@ class Vendor:
         """One look, by the cheapest request; any answer but a failure of the vendor counts."""
         tally = _Tally()
         try:
-            await self._try(endpoints.user(), tally, 1)
+            await self._try(endpoints.user(), tally, tries=1)
         except _Failed:
             return False
         finally:
             self.overhead.probes += tally.calls
         return True
+
+
+def _count(headers: httpx.Headers, name: str) -> int | None:
+    value = headers.get(name, "")
+    return int(value[:9]) if value.isascii() and value.isdecimal() else None

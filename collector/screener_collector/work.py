@@ -15,8 +15,9 @@ from screener_sql.model import TRANSIENT, ErrorCode, Operation
 
 BULK_ENDPOINT, PAGE_ENDPOINT = "eod-bulk-last-day", "bulk-fundamentals"
 ACTION_KINDS = ("bulk_dividends", "bulk_splits")
-PROBE, DROPPED = "vendor_probe", "dropped_requests"
-"""Operations of detail rows: looks whether the vendor is back; what was asked for in vain."""
+PROBE, DROPPED, READING = "vendor_probe", "dropped_requests", "counter_reading"
+"""Operations of detail rows: looks whether the vendor is back; what was asked for in vain; readings
+of the vendor's counter during a group's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,7 @@ class Usage:
 class Spending:
     """What a transaction has to record of the ledger: see `ledger.Ledger.spending`."""
 
-    leases: tuple[tuple[int, int, bool], ...] = ()
-    """Lease id, calls spent in all, whether it is used up."""
+    leases: tuple[tuple[int, int, int], ...] = ()
+    """Lease id, calls spent in all, and of these for requests of which no end was seen."""
     usage: Mapping[tuple[date, str], Usage] = field(default_factory=dict)
     """By GMT day and endpoint."""

@@ -279,22 +279,22 @@ OUTCOMES = [
     pytest.param(
         {"body": HTML, "content_type": "text/html"},
         "bad_payload",
-        1,
+        2,
         1,
         id="a web page with status 200",
     ),
     pytest.param(
         {"body": '{"Error":"Ticker Not Found."}'},
-        "bad_payload",
+        "not_found",
         1,
         1,
         id="an error text with status 200",
     ),
     pytest.param({"body": "[]"}, "empty_history", 1, 1, id="an empty list"),
     pytest.param({"body": '[{"date":"2023-09-19","open":NaN}]'}, "bad_payload", 1, 1, id="NaN"),
-    pytest.param({"body": ""}, "bad_payload", 1, 1, id="an empty body"),
+    pytest.param({"body": ""}, "bad_payload", 2, 1, id="an empty body"),
     pytest.param({"body": "295.21"}, "bad_payload", 1, 1, id="a bare number"),
-    pytest.param({"body": '[{"date":"2023-0'}, "bad_payload", 1, 1, id="a truncated body"),
+    pytest.param({"body": '[{"date":"2023-0'}, "bad_payload", 2, 1, id="a truncated body"),
     pytest.param({"status": 500}, "server_error", 0, 0, id="a server error for good"),
 ]
 
@@ -505,8 +505,8 @@ def test_our_own_daily_limit_is_never_exceeded(world: World, codes: list[str], l
     assert world.group(EODHD_DAILY_LIMIT=str(limit)).code == 0
 
     succeeded = sum(state == "succeeded" for state, _ in world.items().values())
-    # Ten calls for one fundamentals fit into 24 only where no two leases share what is left.
-    assert succeeded in ({limit} if limit <= 10 else {10, 11})
+    # One call a history, and ten for one fundamentals.
+    assert succeeded == (limit if limit <= 10 else 11)
     assert set(world.items().values()) <= {("deferred", "daily_limit"), ("succeeded", None)}
     assert world.simulator.calls() <= limit
     assert world.value("SELECT reason FROM slices WHERE kind = 'group'") == "DailyLimitReached"
@@ -558,7 +558,8 @@ def test_what_the_minute_allows_is_learnt_and_kept(world: World, codes: list[str
     assert world.group().code == 0
 
     assert world.value("SELECT requests_per_minute FROM vendor_account") == 1200
-    assert world.value("SELECT max(requests_limit) FROM api_request_minutes") == 950
+    # One slot in forty is for clocks that differ.
+    assert world.value("SELECT max(requests_limit) FROM api_request_minutes") == 1170
     assert world.value("SELECT sum(requests_used) FROM api_request_minutes") >= 3
 
 

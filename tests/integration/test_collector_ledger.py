@@ -1,21 +1,22 @@
-"""The ledger of two workers on real Postgres: leased and given back in one order of locks."""
+"""The ledger on real Postgres: limits, midnight and readings, with the clock set by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from threading import Thread
+from typing import Any
 
 import psycopg
 import pytest
 from collector_world import Owner, World, login
 from market import Asset
+from psycopg.rows import TupleRow, namedtuple_row
 from simulator_fixture import Simulator
 
-from screener_collector import ledger
 from screener_collector.closing import Closer
-from screener_collector.ledger import Ledger, to_wait_at_midnight
-from screener_collector.store import Database, Store, connect_patiently
+from screener_collector.ledger import Ledger
+from screener_collector.store import Database, Reading, Store, connect_patiently
 from screener_collector.work import Failure, Result, Spending
 from screener_sql import query
 from screener_sql.model import ErrorCode, SliceKind
@@ -45,18 +46,45 @@ async def a_store(world: World, worker: int) -> AsyncIterator[Store]:
         await database.close()
 
 
+def lease(connection: psycopg.Connection[TupleRow], worker: int, calls: int, **other: Any) -> Any:
+    """One lease, as the function returns it."""
+    cursor = connection.cursor(row_factory=namedtuple_row)
+    wanted = {"execution_id": "run-1", "worker_id": worker, "needed": calls, "wanted": calls}
+    wanted |= {"requests": 1, "daily_limit": 5000, "for_reading": False, "new_day": False}
+    return cursor.execute(query("collector/lease"), wanted | other).fetchone()
+
+
+def set_vendor_time(world: World, day: date, clock: str) -> None:
+    """By what Postgres knows of it the vendor's clock is at `clock` of the day, and runs on."""
+    world.owner.execute(
+        "INSERT INTO financial_screener.vendor_account (clock_skew)"
+        " VALUES (((%s::date + %s::time) AT TIME ZONE 'UTC') - clock_timestamp())"
+        " ON CONFLICT (only_row) DO UPDATE SET clock_skew = excluded.clock_skew",
+        (day, clock),
+    )
+
+
+def used_by_day(world: World) -> dict[date, int]:
+    return {
+        row["day"]: row["calls_used"]
+        for row in world.rows("SELECT day, calls_used FROM api_daily_quota")
+    }
+
+
+DAY, NEXT = date(2026, 3, 1), date(2026, 3, 2)
+
+
+# -- one statement ----------------------------------------------------------------
+
+
 def test_a_lease_and_a_return_never_wait_for_each_other(world: World) -> None:
     world.open()
     worker = add_worker(world)
     failures: list[BaseException] = []
 
-    async def lease() -> tuple[int, date]:
-        async with a_store(world, worker) as store:
-            return await store.lease(50, 1000)
-
     async def give_back() -> None:
         async with a_store(world, worker) as store:
-            await store.return_lease(lease_id, day, 10)
+            await store.return_leases([mine.day], [(mine.lease_id, 10, 0)])
 
     def in_thread() -> None:
         try:
@@ -64,16 +92,10 @@ def test_a_lease_and_a_return_never_wait_for_each_other(world: World) -> None:
         except BaseException as error:
             failures.append(error)
 
-    lease_id, day = asyncio.run(lease())
+    with psycopg.connect(world.url, autocommit=True) as first:
+        mine = lease(first, worker, 50)
     with psycopg.connect(world.url) as other:
-        wanted = {
-            "execution_id": "run-1",
-            "calls": 20,
-            "daily_limit": 1000,
-            "keep_calls": 0,
-            "though_spent": False,
-        }
-        other.execute(query("collector/lease_budget"), wanted)
+        lease(other, worker, 10)
         thread = Thread(target=in_thread)
         thread.start()
         world.until(
@@ -86,103 +108,311 @@ def test_a_lease_and_a_return_never_wait_for_each_other(world: World) -> None:
             ),
             "the return waiting for the lease",
         )
-        assert other.execute(query("collector/lease_day"), wanted).fetchone() is not None
+        assert lease(other, worker, 10).outcome == "leased"
     thread.join(30)
 
     assert failures == []
     assert world.used() == 30
+    # Only a reading lowers it: what was given back is kept to be leased again.
+    assert used_by_day(world) == {mine.day: 70}
     assert world.value("SELECT calls_used FROM execution_budgets") == 30
 
 
-class Elsewhen(Store):
-    """The real store, but for the time that it tells: it is `ahead` of Postgres' at first."""
+def test_eight_workers_lease_return_and_read_at_once_within_every_limit(world: World) -> None:
+    world.open(max_calls=900)
+    workers = [add_worker(world) for _ in range(8)]
+    failures: list[BaseException] = []
 
-    ahead = timedelta()
+    def work(worker: int) -> None:
+        try:
+            with psycopg.connect(world.url, autocommit=True) as mine:
+                for turn in range(40):
+                    got = lease(mine, worker, 1 + worker % 3, wanted=7, requests=3)
+                    if got.outcome != "leased":
+                        continue
+                    asyncio.run(settle(worker, got, turn))
+        except BaseException as error:
+            failures.append(error)
 
-    async def clock(self) -> datetime:
-        return await super().clock() + self.ahead
+    async def settle(worker: int, got: Any, turn: int) -> None:
+        async with a_store(world, worker) as store:
+            if turn % 4 == 0:
+                await store.return_leases([got.day], [(got.lease_id, 1, 0)])
+            elif turn % 7 == 0:
+                before = await store.before_reading()
+                await store.reconcile(Reading(before, 0, 1000, 0, 1000))
+
+    threads = [Thread(target=work, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+
+    assert failures == []
+    (budget,) = world.rows("SELECT calls_used FROM execution_budgets")
+    held = world.value("SELECT sum(calls) FILTER (WHERE closed_at IS NULL) FROM api_leases")
+    spent = world.value("SELECT coalesce(sum(calls_spent), 0) FROM api_leases")
+    assert budget["calls_used"] == held + spent <= 900
+    for minute in world.rows("SELECT * FROM api_request_minutes"):
+        assert minute["requests_used"] <= minute["requests_limit"]
 
 
-def test_a_clock_that_is_a_day_off_leases_nothing_over_and_over(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ledger, "CLOCKS_DIFFER_S", 1.0)
+def test_slots_of_a_minute_are_spread_over_it_and_no_two_are_alike(world: World) -> None:
     world.open()
     worker = add_worker(world)
-
-    async def reserve() -> None:
-        database = Database(await connect_patiently(world.url, "a ledger's test"))
-        store = Elsewhen(database, worker, "run-1", SliceKind.GROUP, "swiss")
-        Elsewhen.ahead = timedelta(days=1)
-        mine = Ledger(store, 1000)
-        await mine.set_clock()
-        waiting = asyncio.create_task(mine.reserve("eod", 1))
-        await asyncio.sleep(2.5)
-        assert not waiting.done()
-        Elsewhen.ahead = timedelta()
-        reservation = await asyncio.wait_for(waiting, 10)
-        mine.settle(reservation, 1, error=False)
-        await mine.give_back()
-        await database.close()
-
-    asyncio.run(reserve())
-
-    assert world.value("SELECT count(*) FROM api_leases") <= 5
-    assert world.used() == 1
+    set_vendor_time(world, DAY, "12:00:30")
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        taken = [lease(mine, worker, 0, wanted=0, requests=100) for _ in range(12)]
+    slots = [
+        (got.minute, slot)
+        for got in taken
+        for slot in range(got.first_slot, got.first_slot + 100)
+        if slot < got.first_slot + got.slots
+    ]
+    assert len(slots) == len(set(slots))
+    # Half of the minute has gone by, and its slots with it but for one in forty.
+    first = taken[0]
+    assert (first.minute_slots, first.minute.minute) == (975, 0)
+    assert 975 * (0.5 - 0.025) - 1 <= first.first_slot <= 975 * (0.5 - 0.025) + 20
+    # When they are all taken it goes on with the next minute's.
+    assert taken[-1].minute.minute == 1 and sum(got.slots for got in taken) >= 1100
 
 
-class SlowSlots(Store):
-    """The real store, but a slot takes until so long before midnight, by the ledger's clock."""
-
-    async def clock(self) -> datetime:
-        now = await super().clock()
-        return datetime.combine(now.date(), datetime.max.time(), UTC) - timedelta(seconds=4.5)
-
-    async def take_slots(self, slots: int) -> tuple[datetime, int]:
-        now = self.ledger.now()
-        if now.hour == 23:
-            await asyncio.sleep(2.0)
-        return now.replace(second=0, microsecond=0), slots
-
-    ledger: Ledger
-
-
-def test_a_slot_that_came_shortly_before_midnight_is_not_used_there(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ledger, "CLOCKS_DIFFER_S", 0.5)
+def test_a_lower_limit_of_the_vendor_holds_from_the_present_minute_on(world: World) -> None:
     world.open()
     worker = add_worker(world)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        lease(mine, worker, 1)
+        mine.execute(query("collector/set_requests_per_minute"), {"requests_per_minute": 80})
+        got = lease(mine, worker, 1, requests=200)
+    assert (got.minute_slots, got.requests_per_minute) == (78, 80)
+    assert got.slots <= 78
 
-    async def reserve() -> None:
-        database = Database(await connect_patiently(world.url, "a ledger's test"))
-        store = SlowSlots(database, worker, "run-1", SliceKind.GROUP, "swiss")
-        store.ledger = mine = Ledger(store, 1000)
-        await mine.set_clock()
-        waiting = asyncio.create_task(mine.reserve("eod", 1))
-        await asyncio.sleep(2.7)  # the slot has come
-        assert not waiting.done()
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        await mine.give_back()
-        await database.close()
 
-    asyncio.run(reserve())
-    assert world.used() == 0
+# -- midnight ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("now", "wait"),
+    ("clock", "day", "also_day"),
     [
-        pytest.param(datetime(2026, 1, 1, 12, tzinfo=UTC), 0.0, id="noon"),
-        pytest.param(datetime(2026, 1, 1, 23, 59, 58, tzinfo=UTC), 4.0, id="2 s before midnight"),
-        pytest.param(datetime(2026, 1, 1, 23, 59, 57, tzinfo=UTC), 0.0, id="3 s before midnight"),
-        pytest.param(datetime(2026, 1, 2, 0, 0, 1, tzinfo=UTC), 1.0, id="1 s after midnight"),
-        pytest.param(datetime(2026, 1, 2, 0, 0, 2, tzinfo=UTC), 0.0, id="2 s after midnight"),
+        pytest.param("23:56:28", DAY, None, id="its answer comes before 23:59:30"),
+        pytest.param("23:56:31", NEXT, DAY, id="it may be under way at 23:59:30"),
+        pytest.param("23:59:59", NEXT, DAY, id="a second before midnight"),
     ],
 )
-def test_nothing_is_sent_around_midnight(now: datetime, wait: float) -> None:
-    assert to_wait_at_midnight(now) == wait
+def test_what_may_be_under_way_at_midnight_is_charged_to_both_days(
+    world: World, clock: str, day: date, also_day: date | None
+) -> None:
+    world.open()
+    worker = add_worker(world)
+    set_vendor_time(world, DAY, clock)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        got = lease(mine, worker, 5)
+    assert (got.day, got.also_day) == (day, also_day)
+    assert used_by_day(world) == {each: 5 for each in (day, also_day) if each}
+    assert world.value("SELECT calls_used FROM execution_budgets") == 5
+
+
+def test_half_a_minute_into_the_day_a_lease_names_it_alone(world: World) -> None:
+    world.open()
+    worker = add_worker(world)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        set_vendor_time(world, NEXT, "00:00:28")
+        early = lease(mine, worker, 5)
+        set_vendor_time(world, NEXT, "00:00:31")
+        late = lease(mine, worker, 5)
+    assert (early.day, early.also_day) == (NEXT, DAY)
+    assert (late.day, late.also_day) == (NEXT, None)
+    assert early.valid_until == datetime(2026, 3, 2, 0, 0, 30, tzinfo=UTC)
+    assert late.valid_until == datetime(2026, 3, 2, 23, 56, 30, tzinfo=UTC)
+
+
+def test_what_was_under_way_when_a_day_began_counts_on_it_too(world: World) -> None:
+    """A frozen worker may wake up after midnight and send what it leased before."""
+    world.open()
+    frozen, living = add_worker(world), add_worker(world)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        set_vendor_time(world, DAY, "12:00:00")
+        held = lease(mine, frozen, 30)
+        mine.execute(
+            query("collector/spend_leases"), {"ids": [held.lease_id], "spent": [4], "unknown": [1]}
+        )
+        set_vendor_time(world, NEXT, "12:00:00")
+        lease(mine, living, 5)
+    assert used_by_day(world) == {DAY: 30, NEXT: 27 + 5}
+
+
+def test_a_limit_of_either_day_refuses_what_is_charged_to_both(world: World) -> None:
+    world.open()
+    worker = add_worker(world)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        set_vendor_time(world, DAY, "12:00:00")
+        lease(mine, worker, 8)
+        set_vendor_time(world, DAY, "23:58:00")
+        assert lease(mine, worker, 3).outcome == "leased"
+        before = used_by_day(world)
+        world.owner.execute(
+            "UPDATE financial_screener.api_daily_quota SET calls_limit = 12 WHERE day = %s", (DAY,)
+        )
+        assert lease(mine, worker, 2).outcome == "daily_limit"
+    assert used_by_day(world) == before
+
+
+async def test_a_worker_crosses_midnight_under_the_new_days_budget(world: World) -> None:
+    """Its old lease is void, and what was left of it is given back to the run."""
+    world.open()
+    worker = add_worker(world)
+    reads: list[date] = []
+    async with a_store(world, worker) as store:
+        mine = Ledger(store, 1000, ahead=lambda count: [1] * 10)
+
+        async def read() -> None:
+            reads.append(mine.vendor_now().date())
+
+        mine.read_counter = read
+        await mine.set_clock()
+        set_vendor_time(world, DAY, "23:50:00")
+        days = []
+        for clock in ("23:50:00", "23:58:00", "00:00:31"):
+            day = NEXT if clock < "12" else DAY
+            set_vendor_time(world, day, clock)
+            skew = world.value("SELECT clock_skew FROM vendor_account")
+            now = mine.now()
+            moment = now + skew
+            await mine.see_date(moment.replace(microsecond=0), now, now)
+            reservation = await mine.reserve("eod", 1)
+            mine.settle(reservation, 1, error=False)
+            days.append(reservation.day)
+        await mine.reserve("eod", 1)
+        await asyncio.sleep(0)
+        await mine.stop_reading()
+        await mine.give_back()
+    assert days == [DAY, DAY, NEXT]
+    assert reads == [NEXT]
+    leases = world.rows("SELECT day, also_day, calls, calls_spent FROM api_leases ORDER BY id")
+    assert [(row["day"], row["also_day"]) for row in leases] == [
+        (DAY, None),
+        (NEXT, DAY),
+        (NEXT, None),
+    ]
+    assert [row["calls_spent"] for row in leases] == [1, 1, 2]
+    assert world.value("SELECT calls_used FROM execution_budgets") == 4
+
+
+# -- readings -----------------------------------------------------------------------
+
+
+def read_counter(world: World, worker: int, shown: int, between: Callable[[], None]) -> None:
+    """A reading that shows `shown`; `between` happens while it is under way."""
+
+    async def read() -> None:
+        async with a_store(world, worker) as store:
+            before = await store.before_reading()
+            between()
+            await store.reconcile(Reading(before, shown, 5000, 0, 5000))
+
+    asyncio.run(read())
+
+
+def test_a_reading_adds_what_was_reserved_since_or_not_known_to_be_finished(world: World) -> None:
+    world.open()
+    worker = add_worker(world)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        done, under_way, unseen = (lease(mine, worker, 10) for _ in range(3))
+        spend = query("collector/spend_leases")
+        mine.execute(
+            spend,
+            {
+                "ids": [done.lease_id, under_way.lease_id, unseen.lease_id],
+                "spent": [10, 4, 10],
+                "unknown": [0, 0, 3],
+            },
+        )
+
+        def between() -> None:
+            lease(mine, worker, 7)
+            mine.execute(spend, {"ids": [under_way.lease_id], "spent": [6], "unknown": [0]})
+
+        read_counter(world, worker, 21, between)
+    # 6 that were not finished, 3 of which no end was seen, 7 reserved since.
+    assert world.value("SELECT calls_used FROM api_daily_quota") == 21 + 6 + 3 + 7
+
+
+def test_a_reading_that_comes_too_late_changes_nothing(world: World) -> None:
+    world.open()
+    worker = add_worker(world)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        lease(mine, worker, 10)
+
+    def in_between() -> None:
+        later = Thread(target=read_counter, args=(world, worker, 300, lambda: None))
+        later.start()
+        later.join()
+
+    read_counter(world, worker, 100, in_between)
+    assert world.value("SELECT vendor_used FROM api_daily_quota") == 300
+
+
+def test_where_others_use_the_key_no_more_than_500_calls_go_without_a_reading(
+    world: World,
+) -> None:
+    world.open()
+    reader, other = add_worker(world), add_worker(world)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        lease(mine, other, 10)
+        read_counter(world, reader, 200, lambda: None)
+        assert world.value("SELECT shared FROM api_daily_quota")
+        asked = []
+        for worker in (other, other, reader, other, other):
+            got = lease(mine, worker, 100)
+            asked.append((got.outcome, got.read_counter))
+        # From 300 on one worker reads, and the others go on; at 500 they wait for it.
+        assert asked == [
+            ("leased", False),
+            ("leased", False),
+            ("leased", False),
+            ("leased", True),
+            ("leased", False),
+        ]
+        assert lease(mine, reader, 1).outcome == "reading_due"
+        assert lease(mine, reader, 1, for_reading=True).outcome == "leased"
+        read_counter(world, reader, 800, lambda: None)
+        assert lease(mine, reader, 1).outcome == "leased"
+
+
+def test_a_readers_death_makes_another_worker_read(world: World) -> None:
+    world.open()
+    dead, other = add_worker(world), add_worker(world)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        lease(mine, other, 1)
+        read_counter(world, dead, 200, lambda: None)
+        assert lease(mine, dead, 450).read_counter
+        due = lease(mine, other, 100)
+    assert (due.outcome, due.read_counter) == ("reading_due", True)
+
+
+def test_purchased_calls_are_for_runs_that_may_use_them(world: World) -> None:
+    world.open()
+    world.owner.execute(
+        "INSERT INTO financial_screener.execution_budgets (execution_id, use_extra)"
+        " VALUES ('run-2', true)"
+    )
+    worker = add_worker(world)
+
+    async def read() -> None:
+        async with a_store(world, worker) as store:
+            before = await store.before_reading()
+            await store.reconcile(Reading(before, 95, 100, 50, 1000))
+
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        lease(mine, worker, 0, wanted=1)
+        asyncio.run(read())
+        left = {
+            run: lease(mine, worker, 1, wanted=1000, execution_id=run).calls
+            for run in ("run-1", "run-2")
+        }
+        assert lease(mine, worker, 1).outcome == "daily_limit"
+    assert left == {"run-1": 100 - 95 - 1, "run-2": 50}
 
 
 async def test_a_fetch_that_was_asked_for_twice_is_closed_once(world: World) -> None:

@@ -46,10 +46,11 @@ def test_a_code_is_no_value(value: Any, code: str | None) -> None:
         pytest.param({"apiRequests": 12, "apiRequestsDate": "2026-11-24"}, 12, id="of today"),
         pytest.param({"apiRequests": "12", "apiRequestsDate": "2026-11-24"}, 12, id="as a text"),
         pytest.param({"apiRequests": 99, "apiRequestsDate": "2026-11-23"}, 0, id="of yesterday"),
-        pytest.param({"apiRequests": 99}, 0, id="of no day"),
+        pytest.param({"apiRequests": 99}, None, id="of no day"),
+        pytest.param({"apiRequests": 99, "apiRequestsDate": "2026-11-25"}, None, id="of tomorrow"),
     ],
 )
-def test_the_counter_is_believed_for_its_own_day(data: dict[str, Any], used: int) -> None:
+def test_the_counter_is_believed_for_its_own_day(data: dict[str, Any], used: int | None) -> None:
     account = parse.account({"dailyRateLimit": "100000", **data})
     assert account.calls_used_on(TODAY) == used
     assert account.daily_limit == 100_000

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from screener_collector import work
-from screener_collector.answers import Judged, Meaning
+from screener_collector.answers import Judged, Symptom
 from screener_collector.bars import BadBar, Bars, Sorted
 from screener_collector.fundamentals import Fundamentals
 from screener_collector.settings import read_settings
@@ -144,7 +144,7 @@ READ: list[Any] = [
 
 @pytest.mark.parametrize(("kind", "data", "expected"), READ)
 def test_an_answer_is_read(kind: str, data: Any, expected: Any) -> None:
-    judged = Judged(Meaning.EMPTY if data is None else Meaning.ROWS, "x", data)
+    judged = Judged(Symptom.NO_ROWS if data is None else Symptom.DATA, "x", data)
     came = work.read(fetch(kind), judged, TODAY)
     if isinstance(expected, ErrorCode):
         assert isinstance(came, Failure) and came.error_code is expected

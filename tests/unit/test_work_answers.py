@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from screener_collector import endpoints, fundamentals, parse, work
-from screener_collector.answers import Judged, Meaning
+from screener_collector.answers import Judged, Symptom
 from screener_collector.endpoints import Endpoint
 from screener_collector.work import Actions, Failure, Fetch, Page
 from screener_sql.model import ErrorCode
@@ -165,17 +165,17 @@ def test_items_wait_for_the_days_that_are_due_alone() -> None:
 
 @pytest.mark.parametrize("kind", ["splits", "dividends", "bulk_splits", "bulk_dividends"])
 def test_an_empty_list_of_actions_is_a_list(kind: str) -> None:
-    came = work.read(fetch(kind), Judged(Meaning.EMPTY), LAST)
+    came = work.read(fetch(kind), Judged(Symptom.NO_ROWS), LAST)
     assert isinstance(came, Actions) and not came.rows.rows
 
 
 def test_rows_that_cannot_be_read_cost_their_own_assets_unless_they_are_most() -> None:
     good = [{"code": c, "date": LAST.isoformat(), "split": "2/1"} for c in "ABC"]
     bad = [{"code": c, "date": LAST.isoformat(), "split": "oops"} for c in "WXYZ"]
-    came = work.read(fetch("bulk_splits"), Judged(Meaning.ROWS, data=[*good, *bad[:3]]), LAST)
+    came = work.read(fetch("bulk_splits"), Judged(Symptom.DATA, data=[*good, *bad[:3]]), LAST)
     assert isinstance(came, Actions)
     assert came.rows.doubtful == ("W", "X", "Y")
-    came = work.read(fetch("bulk_splits"), Judged(Meaning.ROWS, data=[*good, *bad]), LAST)
+    came = work.read(fetch("bulk_splits"), Judged(Symptom.DATA, data=[*good, *bad]), LAST)
     assert isinstance(came, Failure) and came.error_code is ErrorCode.BAD_PAYLOAD
 
 
@@ -233,7 +233,7 @@ def test_statements_of_a_page_are_keyed_by_their_dates() -> None:
 def test_a_poisoned_entry_of_a_page_costs_its_own_asset(poison: Any) -> None:
     came = work.read(
         fetch("bulk_fundamentals", page_offset=0),
-        Judged(Meaning.ROWS, data=[entry("A"), poison, entry("C")]),
+        Judged(Symptom.DATA, data=[entry("A"), poison, entry("C")]),
         LAST,
     )
     assert isinstance(came, Page)

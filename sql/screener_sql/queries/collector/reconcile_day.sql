@@ -1,36 +1,33 @@
--- Sets the ledger of the day by the vendor's counter. Besides what that shows: what the live workers may have spent since, or may still
--- spend. before: {"<lease id>": [spent, may_spend]} as it was before the vendor was asked; a lease that was not open then, and not new, is in
--- the counter. Leases of the dead are in it too, and closed.
-WITH dead AS (
-    UPDATE financial_screener.api_leases AS lease
-    SET calls_spent = calls, closed_at = now()
-    WHERE day = %(day)s::date AND closed_at IS NULL AND worker_id <> %(worker_id)s::integer
-      AND NOT financial_screener.worker_is_alive(worker_id)
-    RETURNING id
-), outstanding AS (
+-- Sets the ledger of a day by a reading of the vendor's counter: what it shows, and all that was reserved since the reading was sent, or was
+-- not known to be finished by then (before_reading). A reading that was sent before the latest one changes nothing.
+WITH before AS (
+    SELECT entry.key::bigint AS id, entry.value::integer AS finished FROM jsonb_each_text(%(finished)s::jsonb) AS entry
+), ours AS (
     SELECT coalesce(sum(
-        CASE
-            WHEN before.spent IS NOT NULL AND NOT before.may_spend THEN 0
-            WHEN lease.closed_at IS NOT NULL THEN lease.calls_spent
-            ELSE lease.calls
-        END
-        - CASE WHEN before.spent IS NOT NULL AND before.may_spend THEN before.spent ELSE 0 END
-    ), 0) AS calls
+               financial_screener.unfinished_calls(lease)
+               + CASE WHEN before.id IS NOT NULL THEN lease.calls_spent - lease.calls_unknown - before.finished
+                      WHEN lease.id > %(newest)s::bigint THEN lease.calls_spent - lease.calls_unknown
+                      ELSE 0 END)
+               FILTER (WHERE before.id IS NOT NULL OR lease.id > %(newest)s::bigint), 0) AS unfinished,
+           coalesce(sum(CASE WHEN lease.closed_at IS NULL THEN lease.calls ELSE lease.calls_spent END), 0) AS most
     FROM financial_screener.api_leases AS lease
-    LEFT JOIN LATERAL (
-        SELECT (entry.value ->> 0)::integer AS spent, (entry.value ->> 1)::boolean AS may_spend
-        FROM jsonb_each(%(before)s::jsonb) AS entry
-        WHERE entry.key = lease.id::text
-    ) AS before ON true
-    WHERE lease.day = %(day)s::date AND lease.worker_id <> %(worker_id)s::integer
+    LEFT JOIN before USING (id)
+    WHERE lease.day = %(day)s::date OR lease.also_day = %(day)s::date
+       OR lease.day = %(day)s::date - 1 AND before.id IS NOT NULL
 )
 UPDATE financial_screener.api_daily_quota AS quota
-SET calls_used = %(vendor_used)s::integer + %(own_calls)s::integer + outstanding.calls,
-    calls_limit = %(calls_limit)s::integer,
-    vendor_used = %(vendor_used)s::integer + %(own_calls)s::integer,
-    vendor_read_at = now(),
-    -- Nothing else takes it back that the vendor said the day is spent.
-    spent = quota.spent AND %(vendor_used)s::integer + %(own_calls)s::integer >= %(vendor_limit)s::integer
-FROM outstanding, (SELECT count(*) FROM dead) AS closed
-WHERE quota.day = %(day)s::date
-RETURNING quota.calls_used
+SET calls_used = %(vendor_used)s::integer + ours.unfinished,
+    calls_returned = 0,
+    calls_limit = least(%(vendor_limit)s::integer, %(daily_limit)s::integer),
+    extra_calls = CASE WHEN %(daily_limit)s::integer >= %(vendor_limit)s::integer
+        THEN greatest(%(vendor_used)s::integer - %(vendor_limit)s::integer, 0) + %(extra_limit)s::integer ELSE 0 END,
+    vendor_used = %(vendor_used)s::integer,
+    vendor_read_at = %(sent_at)s::timestamptz,
+    others_used = greatest(quota.others_used, %(vendor_used)s::integer - ours.most),
+    shared = quota.shared OR %(vendor_used)s::integer > ours.most,
+    leased_since_reading = greatest(quota.leased_since_reading - %(leased_since_reading)s::integer, 0),
+    reader_id = NULL,
+    reader_since = NULL
+FROM ours
+WHERE quota.day = %(day)s::date AND (quota.vendor_read_at IS NULL OR quota.vendor_read_at < %(sent_at)s::timestamptz)
+RETURNING quota.calls_used, quota.others_used

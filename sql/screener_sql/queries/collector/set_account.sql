@@ -1,7 +1,5 @@
 -- What the vendor says of the account.
-INSERT INTO financial_screener.vendor_account (daily_limit, requests_per_minute, read_at)
-VALUES (%(daily_limit)s::integer, coalesce(%(requests_per_minute)s::integer, 1000), now())
+INSERT INTO financial_screener.vendor_account (daily_limit, extra_limit, read_at)
+VALUES (%(vendor_limit)s::integer, %(extra_limit)s::integer, now())
 ON CONFLICT (only_row) DO UPDATE
-SET daily_limit = excluded.daily_limit,
-    requests_per_minute = coalesce(%(requests_per_minute)s::integer, vendor_account.requests_per_minute),
-    read_at = now()
+SET daily_limit = excluded.daily_limit, extra_limit = excluded.extra_limit, read_at = now()

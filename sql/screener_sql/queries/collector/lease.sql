@@ -1,0 +1,4 @@
+-- Leases calls and request slots at once: see the function.
+SELECT * FROM financial_screener.lease_calls(
+    %(execution_id)s::text, %(worker_id)s::integer, %(needed)s::integer, %(wanted)s::integer, %(requests)s::integer,
+    %(daily_limit)s::integer, %(for_reading)s::boolean, %(new_day)s::boolean)
