@@ -170,26 +170,33 @@ class World:
         group: str = "swiss",
         first: date = FIRST,
         last: date = LAST,
+        purpose: str = "due",
     ) -> int:
-        """A fetch of an asset's own and the item that it serves; the item's id."""
-        prices = kind == "prices"
-        operation = operation or ("prices_bulk" if prices else "fundamentals_bulk")
-        calls = 1 if prices else 10
-        span = (first, last) if prices else (None, None)
+        """A fetch of an asset's own and the item that it serves; the item's id.
+
+        One for reference serves none: then the fetch's id.
+        """
+        operations = {"prices": "prices_bulk", "fundamentals": "fundamentals_bulk"}
+        operation = operation or operations.get(kind, kind)
+        calls = 10 if kind == "fundamentals" else 1
+        span = (None, None) if kind == "fundamentals" else (first, last)
         exchange = self.value("SELECT exchange_id FROM assets WHERE ticker = %s", ticker)
         fetch = self.value(
             "INSERT INTO plan_fetches (execution_id, group_name, ordinal, kind, exchange_id,"
-            " asset_id, date_from, date_to, calls)"
-            " VALUES (%s, %s, 1000000 + %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            " asset_id, date_from, date_to, calls, purpose)"
+            " VALUES (%s, %s, 1000000 + %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
             self.execution_id,
             group,
-            0 if prices else 1,
+            ("prices", "splits", "dividends", "fundamentals").index(kind),
             kind,
             exchange,
             self.asset_id(ticker),
             *span,
             calls,
+            purpose,
         )
+        if purpose == "reference":
+            return int(fetch)
         item: int = self.value(
             "INSERT INTO plan_items (execution_id, group_name, asset_id, exchange_id, operation,"
             " way, fetch_id, expected_to, planned_calls)"

@@ -85,7 +85,7 @@ class Closer:
                 ]
             )
             if fetch.is_page:
-                await closing_pages.reroute(batch, [row["id"] for row in closed])
+                await closing_pages.reroute(batch, [fetch.exchange_id])
             else:
                 await batch.run(
                     "reroute_items",

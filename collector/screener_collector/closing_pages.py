@@ -1,6 +1,7 @@
 """Adapter: Postgres: pages of fundamentals; what a page lacks is asked for asset by asset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from screener_collector import endpoints
@@ -22,12 +23,11 @@ async def close(batch: Transaction, results: Sequence[Result]) -> None:
     rows = await batch.run("items_of_pages", fetch_ids=[result.fetch.id for result in results])
     details: list[Mapping[str, Any]] = []
     items, came = [], {}
-    rerouted = []
     for result in results:
         fetch, page = result.fetch, result.came
         of_page = [row for row in rows if row["fetch_id"] == fetch.id]
         found: Mapping[str, Fundamentals] = page.by_code if isinstance(page, Page) else {}
-        stored = [row for row in of_page if row["code"] in found]
+        stored = [row for row in of_page if row["code"] in found and row["asset_id"] not in came]
         details.append(detail(result, fetch.kind, calls=result.calls, updated=len(stored)))
         if isinstance(page, Failure) and page.state == "deferred":
             ended: dict[str, Any] = {
@@ -35,7 +35,7 @@ async def close(batch: Transaction, results: Sequence[Result]) -> None:
                 "error_code": page.error_code,
                 "message": page.message,
             }
-            for row in of_page:
+            for row in filter(itemgetter("is_own"), of_page):
                 items.append(_item(row) | ended)
                 details.append(_detail(result, row) | ended)
             continue
@@ -46,19 +46,16 @@ async def close(batch: Transaction, results: Sequence[Result]) -> None:
             came[row["asset_id"]] = columns
             items.append(_item(row) | ended)
             details.append(_detail(result, row) | ended)
-        if len(stored) < len(of_page):
-            rerouted.append(fetch.id)
     if items:
         await batch.run("close_items", ended=jsonb(items))
     await batch.tell(details)
     await store_fundamentals(batch, came)
-    if rerouted:
-        await reroute(batch, rerouted)
+    await reroute(batch, {result.fetch.exchange_id for result in results})
 
 
-async def reroute(batch: Transaction, fetch_ids: Sequence[int]) -> None:
-    """The open items of pages go by requests of their own."""
-    await batch.run("reroute_page_items", fetch_ids=list(fetch_ids), calls=SINGLE_CALLS)
+async def reroute(batch: Transaction, exchange_ids: Collection[int]) -> None:
+    """Items that no page has served go by requests of their own."""
+    await batch.run("reroute_page_items", exchange_ids=sorted(exchange_ids), calls=SINGLE_CALLS)
 
 
 def _item(row: Mapping[str, Any]) -> dict[str, Any]:

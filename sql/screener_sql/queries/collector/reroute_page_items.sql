@@ -1,8 +1,16 @@
--- Items of pages of fundamentals get fetches of their own, of the assets that a page lacks. fetch_ids: of the pages.
+-- Items that no page of fundamentals has served get fetches of their own, once no page is open that may have them.
 WITH moved AS (
     SELECT item.id, item.asset_id, item.group_name, item.exchange_id
     FROM financial_screener.plan_items AS item
-    WHERE item.fetch_id = ANY (%(fetch_ids)s::bigint[]) AND item.way = 'bulk' AND item.state = 'planned'
+    JOIN financial_screener.plan_fetches AS page ON page.id = item.fetch_id
+    WHERE item.execution_id = %(execution_id)s::text AND item.exchange_id = ANY (%(exchange_ids)s::smallint[])
+      AND item.operation = 'fundamentals_bulk' AND item.way = 'bulk' AND item.state = 'planned' AND page.state IN ('done', 'failed')
+      AND (page.page_offset IS NULL
+           OR NOT EXISTS (
+               SELECT FROM financial_screener.plan_fetches AS other
+               WHERE other.execution_id = item.execution_id AND other.asset_id IS NULL AND other.exchange_id = item.exchange_id
+                 AND other.page_offset IS NOT NULL AND other.state IN ('planned', 'claimed')
+           ))
 ), added AS (
     INSERT INTO financial_screener.plan_fetches (execution_id, group_name, ordinal, kind, exchange_id, asset_id, calls)
     SELECT %(execution_id)s::text, group_name, 1500000000, 'fundamentals', exchange_id, asset_id, %(calls)s::integer
