@@ -11,12 +11,13 @@ from datetime import date
 from typing import Any
 
 from screener_collector import closing_actions, closing_bulk, closing_pages
-from screener_collector.bars import BadBar, Bars, merge
+from screener_collector.bars import Bars, merge
 from screener_collector.closing_actions import PRICES, REFETCH_CALLS
 from screener_collector.closing_assets import OwnFetches
+from screener_collector.findings import Judge
 from screener_collector.store import Database, Extra, insert_extras, jsonb, record_spending
 from screener_collector.storing import store_bars
-from screener_collector.transaction import Transaction, detail, storable
+from screener_collector.transaction import Transaction, detail
 from screener_collector.work import (
     BULK_ENDPOINT,
     DROPPED,
@@ -41,6 +42,7 @@ class Closer:
             "execution_id": execution_id,
             "slice": name,
         }
+        self._judge = Judge(worker_id, execution_id)
 
     async def close(
         self,
@@ -53,7 +55,7 @@ class Closer:
         """Closes what this worker still holds; how many that were. `in_plan`: endpoints seen."""
         async with self._database.transaction() as cursor:
             batch = Transaction(cursor, self._me)
-            kept = await _close(batch, results)
+            kept = await _close(batch, results, self._judge)
             for endpoint in in_plan:
                 await batch.run("set_endpoint", endpoint=endpoint, in_plan=True)
             extras = list(extras)
@@ -116,7 +118,7 @@ class Closer:
             return len(deferred)
 
 
-async def _close(batch: Transaction, results: Sequence[Result]) -> list[Result]:
+async def _close(batch: Transaction, results: Sequence[Result], judge: Judge) -> list[Result]:
     """Closes the fetches that the worker still holds, with what came of them; those."""
     exchanges = sorted({r.fetch.exchange_id for r in results if r.fetch.is_bulk})
     for exchange_id in exchanges:
@@ -126,15 +128,20 @@ async def _close(batch: Transaction, results: Sequence[Result]) -> list[Result]:
     # A fetch that was taken over and came back may have been asked twice: the latest counts.
     latest = {result.fetch.id: result for result in results}.values()
     days = [
-        await closing_bulk.judge(batch, result)
+        await closing_bulk.read(batch, result, judge)
         for result in latest
         if result.fetch.session is not None
     ]
     others = [result for result in latest if result.fetch.session is None]
     held = await _close_fetches(batch, [*others, *(day.result for day in days)])
-    days = [day for day in days if day.result.fetch.id in held]
+    days = [
+        await closing_bulk.judge_bars(batch, day, judge)
+        for day in days
+        if day.result.fetch.id in held
+    ]
     others = [result for result in others if result.fetch.id in held]
     own = await OwnFetches.read(batch, [each for each in others if not each.fetch.is_bulk])
+    own = await own.judged(judge)
 
     # An asset's own history is newer knowledge than a bulk row of the same batch.
     due = [day for day in days if day.result.fetch.is_due_day]
@@ -153,7 +160,7 @@ async def _close(batch: Transaction, results: Sequence[Result]) -> list[Result]:
         batch.cursor, batch.execution_id, incoming, whole=own.spans(), set_aside=set_aside
     )
     corrections = await store_bars(batch.cursor, batch.execution_id, corrected)
-    await _quarantine(batch, bad)
+    await judge.set_aside(batch.cursor, bad)
     await closing_bulk.record_days(batch, days)
 
     recorded = await closing_actions.record(batch, [*(day.result for day in days), *others])
@@ -161,6 +168,9 @@ async def _close(batch: Transaction, results: Sequence[Result]) -> list[Result]:
     look_at = recorded.asset_ids | incoming.keys()
     waiting = await closing_actions.look(batch, look_at, histories)
     await own.close(changes, recorded.counts, waiting)
+    await judge.again(batch.cursor, recorded.asset_ids | recorded.withdrawn)
+    touched = {*incoming, *corrected, *(asset_id for asset_id, _ in bad)}
+    await judge.finish(batch.cursor, touched)
     await closing_bulk.close(batch, days, changes, corrections, recorded.counts)
     await closing_pages.close(batch, [each for each in others if each.fetch.is_page])
     await closing_actions.fetch_again(
@@ -199,12 +209,3 @@ def _remark(result: Result) -> str | None:
     if isinstance(came, Page) and came.unreadable:
         return f"{came.unreadable} entries of the page are no fundamentals"
     return None
-
-
-async def _quarantine(batch: Transaction, bad: Sequence[tuple[int, BadBar]]) -> None:
-    if bad:
-        rows = [
-            {"asset_id": asset_id, "date": bar.date, "rule": bar.rule, "bar": storable(bar.row)}
-            for asset_id, bar in bad
-        ]
-        await batch.run("quarantine_bars", bad=jsonb(rows))

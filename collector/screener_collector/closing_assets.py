@@ -8,6 +8,7 @@ from typing import Any
 
 from screener_collector.bars import BadBar, Bars, Sorted, merge
 from screener_collector.closing_actions import History
+from screener_collector.findings import Judge
 from screener_collector.fundamentals import Fundamentals
 from screener_collector.store import jsonb
 from screener_collector.storing import Changes
@@ -39,20 +40,45 @@ class OwnFetches:
                 served[row.pop("fetch_id")].append(Served(**row))
         return cls(sorted(results, key=lambda each: each.started_at), served, batch)
 
+    async def judged(self, judge: Judge) -> "OwnFetches":
+        """The same with the histories judged, and without the bars that a rule sets aside."""
+        results = {result.fetch.id: result for result in self._results}
+        rest = self._series()
+        while rest:
+            # Of an asset that was asked for twice the newer history has the last word.
+            one = {result.fetch.asset_id: result for result in reversed(rest)}
+            came = {
+                asset_id: result.came
+                for asset_id, result in one.items()
+                if asset_id is not None and isinstance(result.came, Sorted)
+            }
+            for asset_id, sorted_out in (await judge.histories(self._batch.cursor, came)).items():
+                result = one[asset_id]
+                results[result.fetch.id] = replace(result, came=sorted_out)
+            rest = [result for result in rest if result not in one.values()]
+        return OwnFetches(list(results.values()), self._served, self._batch)
+
     def bars(self) -> dict[int, Bars]:
         """The bars that came in, by asset."""
         found: dict[int, Bars] = {}
-        for asset_id, came in self._series():
+        for asset_id, came in self._sorted():
             found[asset_id] = merge(found.get(asset_id, Bars.empty()), came.bars)
         return found
 
     def bad(self) -> list[tuple[int, BadBar]]:
         """The bars that broke a rule."""
-        return [(asset_id, bar) for asset_id, came in self._series() for bar in came.bad]
+        return [(asset_id, bar) for asset_id, came in self._sorted() for bar in came.bad]
 
-    def _series(self) -> list[tuple[int, Sorted]]:
+    def _sorted(self) -> list[tuple[int, Sorted]]:
         return [
             (result.fetch.asset_id, result.came)
+            for result in self._series()
+            if result.fetch.asset_id is not None and isinstance(result.came, Sorted)
+        ]
+
+    def _series(self) -> list[Result]:
+        return [
+            result
             for result in self._results
             if result.fetch.asset_id is not None
             and isinstance(result.came, Sorted)

@@ -1,10 +1,12 @@
 """Adapter: Postgres: what bulk days brought, and how the items end that wait for them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from screener_collector.bars import BadBar, Bars, merge, sort_out_day
+from screener_collector.findings import Judge, NewBars
+from screener_collector.rules.batch import Batch, BatchVerdict
 from screener_collector.store import jsonb
 from screener_collector.storing import Changes
 from screener_collector.transaction import Transaction, detail
@@ -14,7 +16,6 @@ from screener_collector.work import (
     BulkBars,
     Failure,
     Result,
-    is_residue,
 )
 from screener_sql.model import ErrorCode
 
@@ -24,6 +25,7 @@ class Day:
     """A bulk day as judged; `bars`, `bad`: of the assets that it is wanted for, where it has bars.
 
     `of_session` and `received`: rows of the session, and all, where there was an answer.
+    `unchanged`: of the former those that repeat a traded bar of the session before.
     """
 
     result: Result
@@ -31,9 +33,12 @@ class Day:
     bad: Mapping[int, BadBar] = field(default_factory=dict)
     of_session: int | None = None
     received: int = 0
+    unchanged: int = 0
+    verdict: BatchVerdict | None = None
+    new: NewBars | None = None
 
 
-async def judge(batch: Transaction, result: Result) -> Day:
+async def read(batch: Transaction, result: Result, judge: Judge) -> Day:
     """The bars of a bulk day that are wanted, checked; a failure where it is not believed."""
     came, fetch = result.came, result.fetch
     if isinstance(came, Actions):
@@ -51,26 +56,40 @@ async def judge(batch: Transaction, result: Result) -> Day:
     rows = [(code, row) for code, row in came.rows.rows if code in wanted]
     codes = {code for code, _ in came.rows.rows}
     before = {row["code"] for row in await batch.run("traded_before", **scope)}
-    # An exchange of which few assets are wanted still shows by all that are known of it.
-    for assets in (set(wanted), before):
-        if is_residue(len(assets & codes), len(assets)):
-            failure = Failure(
-                ErrorCode.NOT_PUBLISHED,
-                f"only {len(assets & codes)} of {len(assets)} assets have a bar of"
-                f" {fetch.session} in bulk: the session does not look published",
-                "deferred",
-            )
-            return Day(_with(result, failure), {}, {}, len(codes), received)
     assert fetch.session is not None  # a constraint of plan_fetches
     last = max(fetch.session, result.ended_at.date())
     day = sort_out_day(rows, fetch.session, last)
-    return Day(
-        result,
-        {wanted[code]: day.bars.take(slice(at, at + 1)) for at, code in enumerate(day.codes)},
-        {wanted[code]: bad for code, bad in day.bad.items()},
-        len(codes),
+    bars = {wanted[code]: day.bars.take(slice(at, at + 1)) for at, code in enumerate(day.codes)}
+    new = await judge.new_bars(batch.cursor, fetch.session, bars)
+    traded, unchanged = new.unchanged()
+    counted = Batch(
         received,
+        len(codes),
+        traded,
+        unchanged,
+        # An exchange of which few assets are wanted still shows by all that are known of it.
+        tuple((len(assets & codes), len(assets)) for assets in (set(wanted), before)),
+        result.started_at,
     )
+    verdict = await judge.batch(batch.cursor, fetch.exchange_id, fetch.session, counted)
+    if not verdict.believed:
+        failure = Failure(
+            ErrorCode.NOT_PUBLISHED, f"{fetch.session} in bulk: {verdict.reason}", "deferred"
+        )
+        refused = _with(result, failure)
+        return Day(refused, {}, {}, len(codes), received, unchanged, verdict)
+    bad = {wanted[code]: bar for code, bar in day.bad.items()}
+    return Day(result, bars, bad, len(codes), received, unchanged, verdict, new)
+
+
+async def judge_bars(batch: Transaction, day: Day, judge: Judge) -> Day:
+    """The day without the bars that a rule sets aside, which are among the bad ones then."""
+    fetch = day.result.fetch
+    if day.verdict is not None and fetch.session is not None:
+        await judge.note_batch(batch.cursor, fetch.exchange_id, fetch.session, day.verdict)
+    aside = {} if day.new is None else await judge.day(batch.cursor, day.new)
+    good = {asset_id: bars for asset_id, bars in day.bars.items() if asset_id not in aside}
+    return replace(day, bars=good, bad={**day.bad, **aside}, new=None)
 
 
 def _with(result: Result, failure: Failure) -> Result:
@@ -100,7 +119,7 @@ async def record_days(batch: Transaction, days: Sequence[Day]) -> None:
                     "asked_at": day.result.started_at,
                     "rows": day.received,
                     "of_session": day.of_session,
-                    "unchanged": 0,
+                    "unchanged": day.unchanged,
                     "believed": not isinstance(came, Failure),
                     "reason": came.message if isinstance(came, Failure) else None,
                 }

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from screener_collector.bars import BadBar, Bars, Sorted
+from screener_collector.bars import BadBar, Bars, Sorted, Tails
+from screener_collector.rules.batch import Batch, BatchVerdict, Before, judge_batch
 from screener_collector.rules.day import judge_day, unchanged
 from screener_collector.rules.model import QUARANTINE, Actions, Finding, Parameters, SeriesContext
 from screener_collector.rules.series import judge_series
@@ -23,25 +24,24 @@ from screener_collector.storing import read_bars, read_tails, store_bars
 TAIL_BARS = 20
 """The stored bars that a new one is judged by."""
 
+OF_DAYS = frozenset({"unit_switch", "units_mixed", "return_unexplained", "bar_repeated"})
+"""The rules that a session's new bars are judged by."""
 _OF_SPLITS = ("split_",)
 _OF_ACTIONS = ("split_", "dividend_", "adjustment_")
 _NO_SESSIONS: NDArray[np.datetime64] = np.empty(0, "datetime64[D]")
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """A session's bars by asset: good ones, and those that broke a rule."""
+class NewBars:
+    """A session's bars by asset, one each, and the stored bars before them in the same order."""
 
+    session: date
     bars: Mapping[int, Bars]
-    bad: Mapping[int, BadBar]
+    tails: Tails
 
-
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """Of the assets with a traded bar before: how many, and how many have that bar again."""
-
-    known: int
-    unchanged: int
+    def unchanged(self) -> tuple[int, int]:
+        """Of the assets with a traded bar before: how many, and how many have that bar again."""
+        return unchanged(joined(list(self.bars.values())), self.tails)
 
 
 class Judge:
@@ -105,42 +105,75 @@ class Judge:
         if changed := sorted(asset_id for asset_id, bars in back.items() if len(bars)):
             await run(cursor, "restate_bars", {"asset_ids": changed})
 
-    async def day(self, cursor: Cursor, session: date, day: Day) -> Day:
-        """Judges a session's new bars against the last stored ones, and records what is found."""
-        if not day.bars:
-            return day
+    async def new_bars(self, cursor: Cursor, session: date, bars: Mapping[int, Bars]) -> NewBars:
+        """A session's bars with what is stored before them; nothing is judged yet."""
+        ordered = {asset_id: bars[asset_id] for asset_id in sorted(bars)}
+        return NewBars(
+            session, ordered, await read_tails(cursor, list(ordered), TAIL_BARS, session)
+        )
+
+    async def day(self, cursor: Cursor, new: NewBars) -> dict[int, BadBar]:
+        """Judges a session's new bars, records what is found; those that are set aside."""
+        if not new.bars:
+            return {}
         parameters = await self.parameters(cursor)
-        asset_ids = sorted(day.bars)
-        bars = joined([day.bars[asset_id] for asset_id in asset_ids])
-        tails = await read_tails(cursor, asset_ids, TAIL_BARS, session)
+        asset_ids = list(new.bars)
+        place = {asset_id: at for at, asset_id in enumerate(asset_ids)}
         ratios = np.zeros(len(asset_ids))
         paid = np.zeros(len(asset_ids), np.bool_)
-        place = {asset_id: at for at, asset_id in enumerate(asset_ids)}
-        scope = {"asset_ids": asset_ids, "session": session}
+        scope = {"asset_ids": asset_ids, "session": new.session}
         for row in await run(cursor, "actions_of_session", scope):
             if row["ratio"] is None:
                 paid[place[row["asset_id"]]] = True
             else:
                 ratios[place[row["asset_id"]]] += np.log(row["ratio"])
+        bars = joined(list(new.bars.values()))
         found = {
             asset_ids[at]: findings
-            for at, findings in judge_day(bars, tails, ratios, paid, parameters).items()
+            for at, findings in judge_day(bars, new.tails, ratios, paid, parameters).items()
         }
-        known = await run(cursor, "known_findings", {"asset_ids": asset_ids})
         # Only the day is judged: what stands of other days is not touched.
-        known = [row for row in known if row["date_from"] == session]
-        aside = await self._record(cursor, day.bars, found, known, frozenset())
-        await self._count(cursor, len(day.bars) + len(day.bad))
-        return Day(
-            {asset_id: each for asset_id, each in day.bars.items() if asset_id not in aside},
-            {**day.bad, **{asset_id: each.bad[0] for asset_id, each in aside.items()}},
-        )
+        known = [
+            row
+            for row in await run(cursor, "known_findings", {"asset_ids": asset_ids})
+            if row["date_from"] == new.session and row["rule"] in OF_DAYS
+        ]
+        aside = await self._record(cursor, new.bars, found, known, frozenset())
+        await self._count(cursor, len(new.bars))
+        return {asset_id: each.bad[0] for asset_id, each in aside.items()}
 
-    async def echo(self, cursor: Cursor, session: date, bars: Mapping[int, Bars]) -> Echo:
-        """How much of a session's bars repeats the stored ones of the session before."""
-        asset_ids = sorted(bars)
-        tails = await read_tails(cursor, asset_ids, 1, session)
-        return Echo(*unchanged(joined([bars[asset_id] for asset_id in asset_ids]), tails))
+    async def batch(
+        self, cursor: Cursor, exchange_id: int, session: date, counted: Batch
+    ) -> BatchVerdict:
+        """Whether a bulk answer is believed, by the days before it."""
+        parameters = await self.parameters(cursor)
+        scope = {"exchange_id": exchange_id, "session": session}
+        before, same = [], []
+        for row in await run(cursor, "bulk_days_before", scope):
+            if row["session"] == session:
+                same.append(Before(row["of_session"], row["asked_at"]))
+            else:
+                before.append(row["of_session"])
+        return judge_batch(counted, before, same, parameters)
+
+    async def note_batch(
+        self, cursor: Cursor, exchange_id: int, session: date, verdict: BatchVerdict
+    ) -> None:
+        """A finding of an answer that is not believed; one that is releases those of its day."""
+        scope = {**self._me, "exchange_id": exchange_id, "session": session}
+        if verdict.rule is None:
+            await run(cursor, "release_batch", scope)
+            return
+        parameters = await self.parameters(cursor)
+        row = {
+            "exchange_id": exchange_id,
+            "date_from": session,
+            "date_to": session,
+            "rule": verdict.rule,
+            "severity": parameters.severity(verdict.rule),
+            "message": verdict.reason,
+        }
+        await run(cursor, "upsert_findings", {**self._me, "found": jsonb([row])})
 
     async def set_aside(self, cursor: Cursor, bad: Sequence[tuple[int, BadBar]]) -> None:
         """Rows by asset that broke a rule. Their findings come with `finish`."""

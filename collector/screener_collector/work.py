@@ -189,15 +189,6 @@ _READERS: dict[str, Callable[[Any, date, date, str | None], ActionRows]] = {
 }
 
 
-RESIDUE_ASSETS, RESIDUE_SHARE = 50, 0.1
-"""A bulk day with rows for less than this share of at least so many assets is not published yet."""
-
-
-def is_residue(rows: int, assets: int) -> bool:
-    """Whether a bulk day has rows of so few of some assets that it cannot be published yet."""
-    return assets >= RESIDUE_ASSETS and rows < assets * RESIDUE_SHARE
-
-
 @dataclass(frozen=True, slots=True)
 class Served:
     """An item that an asset's own fetch serves, and what is known of the asset.

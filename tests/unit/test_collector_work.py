@@ -165,14 +165,6 @@ def test_a_fetch_knows_its_request(kind: str, path: str) -> None:
     assert fetch(kind).endpoint.path == path
 
 
-@pytest.mark.parametrize(
-    ("rows", "assets", "residue"),
-    [(13, 3000, True), (0, 50, True), (300, 3000, False), (1, 49, False), (5, 50, False)],
-)
-def test_few_rows_for_many_assets_are_residue(rows: int, assets: int, residue: bool) -> None:
-    assert work.is_residue(rows, assets) is residue
-
-
 # -- settings -------------------------------------------------------------------
 
 ENVIRONMENT = {

@@ -127,7 +127,7 @@ NOW = datetime(2024, 3, 5, 23, tzinfo=UTC)
 USUAL = [1000, 990, 1010, 1005, 995]
 
 
-def part(rows: int, **counts: int) -> Batch:
+def part(rows: int, **counts: object) -> Batch:
     return Batch(**{"rows": rows, "of_session": rows, "asked_at": NOW, **counts})  # type: ignore[arg-type]
 
 
@@ -142,7 +142,9 @@ def part(rows: int, **counts: int) -> Batch:
         pytest.param(part(1000, of_session=20), "batch_wrong_date", id="another day"),
         pytest.param(part(1000, known=900, unchanged=880), "batch_echo", id="the day before again"),
         pytest.param(
-            part(1000, waited_for=500, came=10), "batch_residue", id="none that are waited for"
+            part(1000, expected=((400, 400), (10, 500))),
+            "batch_residue",
+            id="none that are waited for",
         ),
     ],
 )

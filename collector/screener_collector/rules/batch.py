@@ -11,6 +11,9 @@ from statistics import median
 
 from screener_collector.rules.model import Parameters
 
+_FEWEST = 3
+"""Sessions that make a usual day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -18,15 +21,15 @@ class Batch:
 
     `rows`: all; `of_session`: of the session asked for; `known`: of these, of assets whose bar of
     the session before is stored and was traded; `unchanged`: of the known, those that repeat that
-    bar, volume included. `waited_for`: assets that a row of is due; `came`: of these, with one.
+    bar, volume included. `expected`: of sets of assets that should have a row (those waited for,
+    those with a bar of the session before) how many have one, and how many there are.
     """
 
     rows: int
     of_session: int
     known: int = 0
     unchanged: int = 0
-    waited_for: int = 0
-    came: int = 0
+    expected: tuple[tuple[int, int], ...] = ()
     asked_at: datetime | None = None
 
 
@@ -75,15 +78,13 @@ def judge_batch(
     residue = number("batch_residue", "share")
     least = number("batch_residue", "rows")
     usual = median(sessions_before) if sessions_before else 0
-    for rows, expected, of_what in (
-        (batch.of_session, usual, "rows that it usually has"),
-        (batch.came, batch.waited_for, "assets that are waited for"),
-    ):
+    of_assets = [(rows, assets, "assets have a bar") for rows, assets in batch.expected]
+    for rows, expected, what in ((batch.of_session, usual, "usual rows came"), *of_assets):
         if expected >= least and rows < residue * expected:
             return BatchVerdict(
                 False,
                 "batch_residue",
-                f"only {rows} of {expected:g} {of_what}: no session, or not published",
+                f"only {rows} of {expected:g} {what}: the session does not look published",
             )
     if batch.known >= number("batch_echo", "rows") and batch.unchanged > (
         number("batch_echo", "share") * batch.known
@@ -93,7 +94,9 @@ def judge_batch(
             "batch_echo",
             f"{batch.unchanged} of {batch.known} traded bars are those of the session before",
         )
-    if batch.of_session < number("batch_partial", "share") * usual:
+    if len(sessions_before) >= _FEWEST and batch.of_session < (
+        number("batch_partial", "share") * usual
+    ):
         settled = timedelta(hours=number("batch_partial", "settled_hours"))
         room = number("batch_partial", "settled_share") * batch.of_session
         again = batch.asked_at is not None and any(

@@ -9,5 +9,5 @@ CROSS JOIN LATERAL (
            (SELECT currency FROM financial_screener.unit_of(action.currency))
            <> (SELECT currency FROM financial_screener.unit_of(asset.currency)) AS converted
 ) AS money
-WHERE action.asset_id = ANY (%(asset_ids)s::integer[])
+WHERE action.asset_id = ANY (%(asset_ids)s::integer[]) AND action.withdrawn_at IS NULL
 ORDER BY action.asset_id, action.ex_date

@@ -1,0 +1,259 @@
+"""Judgements on real Postgres: faulty series from the vendor, what is kept, what comes back."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from collector_world import Owner, World, login
+from market import Asset as Listed
+from rules_made import liquid, split_not_applied, unit_switch
+from rules_world import FAULTS, Asset, vendor_form
+from simulator_fixture import DATA_MOMENT, Simulator
+
+from screener_collector.bars import Bars
+from screener_collector.rules.model import RULES
+
+pytestmark = pytest.mark.integration
+
+FIRST, LAST = date(2018, 1, 1), date(2024, 9, 30)
+
+
+@pytest.fixture
+def world(owner: Owner, simulator: Simulator) -> Iterator[World]:
+    simulator.clock(data=datetime(2024, 10, 1, 12, tzinfo=UTC))
+    with login(owner) as url:
+        yield World(owner, url, simulator)
+    simulator.clock(data=DATA_MOMENT)
+
+
+def series(ticker: str, asset: Asset) -> dict[str, Any]:
+    """As the simulator takes it."""
+    known = asset.actions
+    actions: dict[str, list[dict[str, Any]]] = {"splits": [], "dividends": []}
+    for at in range(len(known)):
+        day = str(known.ex_dates[at])
+        if math.isnan(known.ratio[at]):
+            paid = {"date": day, "unadjustedValue": known.raw[at], "currency": "EUR"}
+            actions["dividends"].append(paid)
+        else:
+            actions["splits"].append({"date": day, "split": f"{known.ratio[at]}/1"})
+    return {"ticker": ticker, "currency": "EUR", "bars": rows_of(asset.bars), **actions}
+
+
+def rows_of(bars: Bars) -> list[dict[str, Any]]:
+    names = ("open", "high", "low", "close", "adjusted_close")
+    return [
+        {
+            "date": str(bars.dates[at]),
+            **{name: float(getattr(bars, name)[at]) for name in names},
+            "volume": int(bars.volume[at]),
+        }
+        for at in range(len(bars))
+    ]
+
+
+def collect(world: World, *tickers: str, run: str = "run-1") -> None:
+    """A run that fetches whole histories and the lists of actions."""
+    world.open(execution_id=run)
+    for ticker in tickers:
+        world.plan(ticker, first=FIRST, last=LAST)
+        for ordinal, kind in enumerate(("splits", "dividends")):
+            scope = (run, world.asset_id(ticker))
+            fetch = world.value(
+                "INSERT INTO plan_fetches (execution_id, group_name, ordinal, kind, exchange_id,"
+                " asset_id, date_from, date_to, calls)"
+                " SELECT %s, 'swiss', 2000000 + %s, %s, exchange_id, id, %s, %s, 1 FROM assets"
+                " WHERE id = %s RETURNING id",
+                *(scope[0], ordinal, kind, FIRST, LAST, scope[1]),
+            )
+            world.rows(
+                "INSERT INTO plan_items (execution_id, group_name, asset_id, exchange_id,"
+                " operation, way, fetch_id, expected_to, planned_calls)"
+                " SELECT %s, 'swiss', id, exchange_id, %s, 'asset', %s, %s, 1 FROM assets"
+                " WHERE id = %s RETURNING id",
+                *(scope[0], kind, fetch, LAST, scope[1]),
+            )
+    ended = world.group()
+    assert ended.code == 0, ended.log
+
+
+def serve(world: World, assets: dict[str, Asset]) -> None:
+    world.simulator.admin("series", [series(name, asset) for name, asset in assets.items()])
+
+
+def findings(world: World, ticker: str) -> list[tuple[str, str, str]]:
+    return [
+        (row["rule"], str(row["date_from"]), row["state"])
+        for row in world.rows(
+            "SELECT rule, date_from, state FROM v_data_findings WHERE ticker = %s"
+            " ORDER BY date_from, rule",
+            ticker,
+        )
+    ]
+
+
+def stored(world: World, ticker: str) -> set[str]:
+    return {
+        str(row["date"])
+        for row in world.rows(
+            "SELECT date FROM stock_prices WHERE asset_id = %s", world.asset_id(ticker)
+        )
+    }
+
+
+def days(bars: Bars, which: Any = slice(None)) -> set[str]:
+    return {str(day) for day in bars.dates[which]}
+
+
+def add(world: World, *codes: str) -> None:
+    world.add(*(Listed(code, "PA") for code in codes))
+    world.rows("UPDATE assets SET currency = 'EUR' RETURNING id")
+
+
+@pytest.mark.skipif(not FAULTS.exists(), reason="no shared data")
+def test_real_faults_that_the_vendor_serves_are_found_where_they_are(world: World) -> None:
+    names = {
+        "AETX": "AET-L-1d-100x-error",
+        "SPLT": "4063-T-1d-bad-stock-split",
+        "SPMX": "SPM-MI-1d-bad-stock-split",
+        "REGL": "RGL-L-1d-bad-div",
+        "ICBC": "1398-HK-1d-bad-div",
+        "REGF": "RGL-L-1d-bad-div-fixed",
+        "CALM": "CALM-1d-no-bad-divs",
+    }
+    add(world, *names)
+    assets = {
+        f"{code}.PA": vendor_form(name, own=name.endswith("-fixed")) for code, name in names.items()
+    }
+    serve(world, assets)
+
+    collect(world, *assets)
+
+    assert findings(world, "AETX.PA") == [
+        ("unit_switch", "2022-05-03", "open"),
+        ("unit_switch", "2022-05-20", "open"),
+    ]
+    assert findings(world, "SPLT.PA") == [("split_misapplied", "2023-03-29", "open")]
+    assert findings(world, "SPMX.PA") == [("split_misapplied", "2022-06-13", "open")]
+    assert {rule for rule, _, _ in findings(world, "REGL.PA")} == {"dividend_unit"}
+    assert ("dividend_not_adjusted", "2024-07-08") in {
+        found[:2] for found in findings(world, "ICBC.PA")
+    }
+    assert findings(world, "REGF.PA") == findings(world, "CALM.PA") == []
+    aet = assets["AETX.PA"].bars
+    assert stored(world, "AETX.PA") == days(aet, aet.close > 1)
+    assert world.value(
+        "SELECT prices_last_date FROM asset_processing_state WHERE ticker = 'AETX.PA'"
+    ) == date(2022, 5, 19)
+    aside = world.rows(
+        "SELECT bar FROM quarantined_bars JOIN assets ON id = asset_id"
+        " WHERE ticker = 'AETX.PA' AND finding_id IS NOT NULL AND released_at IS NULL"
+    )
+    assert len(aside) == 14
+    assert all(row["bar"]["close"] == 0.1455 for row in aside)
+    report = {row["rule"]: row for row in world.rows("SELECT * FROM quality_report('run-1')")}
+    assert report["unit_switch"]["quarantined"] == 14
+    assert report["split_misapplied"]["quarantined"] == 9 + 13
+    assert report["dividend_unit"]["flagged"] == 10
+    assert report[None]["quarantined"] == 14 + 9 + 13
+    assert report[None]["bars_checked"] >= sum(len(asset.bars) for asset in assets.values())
+
+
+def test_a_finding_is_confirmed_released_and_open_again_with_its_history(world: World) -> None:
+    add(world, "AAA")
+    fault = unit_switch(liquid(2), 2)
+    clean = liquid(2).asset()
+    serve(world, {"AAA.PA": fault.asset})
+    collect(world, "AAA.PA", run="run-1")
+    (found,) = findings(world, "AAA.PA")
+    assert found[0::2] == ("unit_switch", "open")
+    assert stored(world, "AAA.PA") == days(clean.bars) - days(clean.bars, fault.wrong)
+    changed = "SELECT prices_changed_at FROM asset_processing_state"
+    before = world.value(changed)
+
+    collect(world, "AAA.PA", run="run-2")
+    assert findings(world, "AAA.PA") == [(*found[:2], "confirmed")]
+    assert world.value("SELECT count(*) FROM quarantined_bars") == len(fault.wrong)
+    assert world.value("SELECT count(*) FROM quarantined_bars WHERE confirmed_at IS NULL") == 0
+    assert world.value(changed) == before
+
+    serve(world, {"AAA.PA": clean})
+    collect(world, "AAA.PA", run="run-3")
+    assert findings(world, "AAA.PA") == [(*found[:2], "released")]
+    assert stored(world, "AAA.PA") == days(clean.bars)
+    assert world.value("SELECT count(*) FROM quarantined_bars WHERE released_at IS NULL") == 0
+    assert world.value(changed) > before
+
+    serve(world, {"AAA.PA": fault.asset})
+    collect(world, "AAA.PA", run="run-4")
+    assert findings(world, "AAA.PA") == [(*found[:2], "open")]
+    assert stored(world, "AAA.PA") == days(clean.bars) - days(clean.bars, fault.wrong)
+    states = [
+        row["state"] for row in world.rows("SELECT state FROM data_finding_events ORDER BY id")
+    ]
+    assert states == ["open", "confirmed", "released", "open"]
+    last = world.value("SELECT prices_last_date FROM asset_processing_state")
+    assert str(last) == max(stored(world, "AAA.PA"))
+
+
+def test_a_person_releases_a_finding_and_it_stays_released(world: World) -> None:
+    add(world, "AAA")
+    fault = unit_switch(liquid(2), 2)
+    serve(world, {"AAA.PA": fault.asset})
+    collect(world, "AAA.PA", run="run-1")
+    finding = world.value("SELECT id FROM data_findings")
+    before = world.value("SELECT prices_changed_at FROM asset_processing_state")
+
+    assert world.value("SELECT release_finding(%s)", finding) == len(fault.wrong)
+    assert stored(world, "AAA.PA") == days(fault.asset.bars)
+    assert world.value("SELECT prices_changed_at FROM asset_processing_state") > before
+
+    collect(world, "AAA.PA", run="run-2")
+    assert stored(world, "AAA.PA") == days(fault.asset.bars)
+    assert [state for _, _, state in findings(world, "AAA.PA")] == ["accepted"]
+
+
+def test_release_finding_names_what_it_cannot_release(world: World) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="no finding 7"):
+        world.value("SELECT release_finding(7)")
+
+
+def test_actions_that_come_after_the_prices_are_judged_with_them(world: World) -> None:
+    add(world, "AAA")
+    fault = split_not_applied(4)
+    serve(world, {"AAA.PA": fault.asset})
+    world.open()
+    world.plan("AAA.PA", first=FIRST, last=LAST)
+    assert world.group().code == 0
+    assert "split_misapplied" not in {rule for rule, _, _ in findings(world, "AAA.PA")}
+    assert len(stored(world, "AAA.PA")) == len(fault.asset.bars)
+
+    collect(world, "AAA.PA", run="run-2")
+    assert ("split_misapplied", str(fault.causes[0]), "open") in findings(world, "AAA.PA")
+    assert stored(world, "AAA.PA") == days(fault.asset.bars) - days(fault.asset.bars, fault.wrong)
+
+
+def test_a_row_that_cannot_be_a_bar_has_its_finding(world: World) -> None:
+    add(world, "AAA")
+    document = series("AAA.PA", liquid(2).asset())
+    document["bars"][5]["low"] = document["bars"][5]["high"] * 2
+    day = document["bars"][5]["date"]
+    world.simulator.admin("series", document)
+    collect(world, "AAA.PA")
+    assert findings(world, "AAA.PA") == [("low_high_order", day, "open")]
+    serve(world, {"AAA.PA": liquid(2).asset()})
+    collect(world, "AAA.PA", run="run-2")
+    assert findings(world, "AAA.PA") == [("low_high_order", day, "released")]
+
+
+def test_code_and_table_hold_the_same_rules(owner: Owner) -> None:
+    rows = owner.execute(
+        "SELECT rule, scope, severity, parameters, sentence FROM financial_screener.data_rules"
+    ).fetchall()
+    assert {row[0]: row for row in rows} == {
+        rule.name: (rule.name, rule.scope, rule.severity, dict(rule.parameters), rule.sentence)
+        for rule in RULES
+    }
