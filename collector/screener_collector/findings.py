@@ -26,8 +26,8 @@ TAIL_BARS = 20
 
 OF_DAYS = frozenset({"unit_switch", "units_mixed", "return_unexplained", "bar_repeated"})
 """The rules that a session's new bars are judged by."""
-_OF_SPLITS = ("split_",)
-_OF_ACTIONS = ("split_", "dividend_", "adjustment_")
+_OF_SPLITS = ("split_", "return_")
+_OF_ACTIONS = (*_OF_SPLITS, "dividend_", "adjustment_")
 _NO_SESSIONS: NDArray[np.datetime64] = np.empty(0, "datetime64[D]")
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -23,7 +23,7 @@ FIRST, LAST = date(2018, 1, 1), date(2024, 9, 30)
 
 @pytest.fixture
 def world(owner: Owner, simulator: Simulator) -> Iterator[World]:
-    simulator.clock(data=datetime(2024, 10, 1, 12, tzinfo=UTC))
+    simulator.clock(data="2024-10-01T12:00:00Z")
     with login(owner) as url:
         yield World(owner, url, simulator)
     simulator.clock(data=DATA_MOMENT)

@@ -84,7 +84,10 @@ def _judge_moves(
         for finding in suspected:
             explained[finding.bars] = True
         found += suspected
-    found += judge_trading(bars, context.sessions, copied, adjusted_moves, explained, parameters)
+    explained_moves = explained if context.splits_known else None
+    found += judge_trading(
+        bars, context.sessions, copied, adjusted_moves, explained_moves, parameters
+    )
     return found
 
 

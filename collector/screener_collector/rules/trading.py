@@ -116,15 +116,15 @@ def judge_trading(
     sessions: Days,
     copied: Mask,
     adjusted_moves: Floats,
-    explained: Mask,
+    explained: Mask | None,
     parameters: Parameters,
 ) -> list[Finding]:
     """Findings of what is merely unusual: one within a year, which counts the others.
 
-    `explained`: bars whose move another finding or an action explains.
+    `explained`: bars whose move another finding or an action explains; None: that is not known.
     """
     soft = [
-        *_returns(bars, adjusted_moves, explained, parameters),
+        *(() if explained is None else _returns(bars, adjusted_moves, explained, parameters)),
         *(
             _Soft(at, at, "bar_repeated", 1.0, 0.0, "the bar is exactly that of the session before")
             for at in np.flatnonzero(copied).tolist()
