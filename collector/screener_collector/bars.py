@@ -208,6 +208,8 @@ def sort_out(rows: Sequence[Any], first: date, last: date, today: date) -> Sorte
     broken = np.array([0 if isinstance(row, dict) else ROW_INVALID for row in rows], np.int8)
     places = np.flatnonzero(broken == 0)
     columns, broken[places] = _judge([rows[at] for at in places.tolist()], first, last, today)
+    if not broken.any() and (columns[0][1:] > columns[0][:-1]).all():
+        return Sorted(Bars(*columns), ())
     good = broken[places] == 0
     places = places[good]
     # Stable: of several rows of a day the first stays the first.
@@ -300,38 +302,28 @@ def _repeats(columns: Sequence[NDArray[Any]]) -> tuple[Mask, Mask]:
 # Columns: what all values of a kind allow is done at once, and each alone where one does not.
 
 
+_YEAR_1 = np.datetime64("0001-01-01", "D")
+
+
 def _days(values: Sequence[Any]) -> Days:
     """As parse_day; NaT for none."""
-    if all(isinstance(value, str) and len(value) == 10 for value in values):
-        try:
-            text = "".join(values).encode("ascii")
-        except UnicodeEncodeError:
-            pass
-        else:
-            return _iso_days(np.frombuffer(text, np.uint8).reshape(-1, 10))
-    days = [parse_day(value) for value in values]
-    return np.array(days, "datetime64[D]")
-
-
-_POWERS = np.array([1000, 100, 10, 1, 0, 10, 1, 0, 10, 1], np.int32)
-_HYPHENS = np.array([4, 7])
-_DIGITS = np.array([0, 1, 2, 3, 5, 6, 8, 9])
-
-
-def _iso_days(text: NDArray[np.uint8]) -> Days:
-    digits = text.astype(np.int32) - ord("0")
-    is_iso = (text[:, _HYPHENS] == ord("-")).all(axis=1)
-    is_iso &= ((digits[:, _DIGITS] >= 0) & (digits[:, _DIGITS] <= 9)).all(axis=1)
-    digits = np.where(is_iso[:, None], digits * _POWERS, 0)
-    year, month, day = (digits[:, part].sum(axis=1) for part in _PARTS)
-    months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-    days = months.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]")
-    # A day that its month does not have would be one of the next.
-    is_iso &= (year > 0) & (month > 0) & (month < 13) & (days.astype("datetime64[M]") == months)
-    return np.where(is_iso, days, np.datetime64("NaT", "D"))
-
-
-_PARTS = (slice(0, 4), slice(5, 7), slice(8, 10))
+    if set(map(type, values)) == {str} and set(map(len, values)) == {10}:
+        text, hyphens = "".join(values), "-" * len(values)
+        digits = text.replace("-", "")
+        # numpy reads other forms than YYYY-MM-DD too, signs and the year 0, but no impossible day.
+        if (
+            text[4::10] == text[7::10] == hyphens
+            and len(digits) == 8 * len(values)
+            and digits.isascii()
+            and digits.isdecimal()
+        ):
+            try:
+                days = np.array(values, "datetime64[D]")
+            except ValueError:
+                pass
+            else:
+                return np.where(days < _YEAR_1, np.datetime64("NaT", "D"), days)
+    return np.array([parse_day(value) for value in values], "datetime64[D]")
 
 
 def _numbers(values: Sequence[Any]) -> Floats:
