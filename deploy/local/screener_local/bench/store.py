@@ -1,9 +1,9 @@
 """How fast the collector stores bars: first histories, from parsed JSON to the commit.
 
-In it: the rules of rows, the lock on the states, partitions, keys, the commit to the disk. Not in
-it: the vendor, JSON, the rules of series. The plain way is an upsert a bar by executemany, an asset
-a transaction, into the same table; it is measured on a fiftieth of the bars, and as a rate needs no
-scaling.
+In it: the rules of rows and of series, the lock on the states, partitions, keys, the commit to the
+disk. Not in it: the vendor, JSON, items and details. The plain way is an upsert a bar by
+executemany, an asset a transaction, into the same table; it is measured on a fiftieth of the bars,
+and as a rate needs no scaling.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ import psycopg
 
 from screener_collector.bars import sort_out
 from screener_collector.group import BATCH
+from screener_collector.rules.model import DEFAULTS, SeriesContext
+from screener_collector.rules.series import judge_series
 from screener_collector.store import Database, connect_patiently, run
 from screener_collector.storing import store_bars
 from screener_local.bench.figures import Figure
@@ -30,6 +32,8 @@ RUNS = 3
 SAMPLE = 50
 """One in so many assets goes the plain way."""
 FIRST, LAST = date(2024, 1, 1), date(2025, 12, 31)
+SESSIONS = np.busday_offset(np.datetime64(FIRST), np.arange(2 * BARS_EACH), roll="forward")
+CONTEXT = SeriesContext(sessions=SESSIONS)
 SERIES = 40
 """Different series, which the assets share."""
 
@@ -37,11 +41,10 @@ SERIES = 40
 def series(number: int) -> list[dict[str, Any]]:
     """The rows of a history as JSON gives them."""
     chance = np.random.default_rng(number)
-    days = np.busday_offset(np.datetime64(FIRST), np.arange(BARS_EACH), roll="forward")
     close = np.round(50 * np.exp(np.cumsum(chance.normal(0, 0.02, BARS_EACH))), 4)
     high, low = np.round(close * 1.01, 4), np.round(close * 0.99, 4)
     volume = chance.integers(1, 10**7, BARS_EACH)
-    columns = (days.astype(str), close, high, low, close, close, volume)
+    columns = (SESSIONS[:BARS_EACH].astype(str), close, high, low, close, close, volume)
     names = ("date", "open", "high", "low", "close", "adjusted_close", "volume")
     values = zip(*(column.tolist() for column in columns), strict=True)
     return [dict(zip(names, row, strict=True)) for row in values]
@@ -73,10 +76,11 @@ async def store(url: str, asset_ids: Sequence[int], rows: Sequence[Any]) -> floa
     database = Database(await connect_patiently(url, "bench"))
     began = perf_counter()
     for at in range(0, len(asset_ids), BATCH):
-        incoming = {
-            asset_id: sort_out(rows[asset_id % SERIES], FIRST, LAST, LAST).bars
-            for asset_id in asset_ids[at : at + BATCH]
-        }
+        incoming = {}
+        for asset_id in asset_ids[at : at + BATCH]:
+            bars = sort_out(rows[asset_id % SERIES], FIRST, LAST, LAST).bars
+            judge_series(bars, CONTEXT, DEFAULTS)
+            incoming[asset_id] = bars
         async with database.transaction() as cursor:
             await run(cursor, "lock_states", {"asset_ids": list(incoming), "exchange_ids": []})
             await store_bars(cursor, "bench", incoming)
