@@ -122,17 +122,7 @@ class OwnFetches:
                 row = _end_row(item, ended)
                 if item.item_id is not None:
                     items.append(row)
-                details.append(
-                    row
-                    | {
-                        "asset_id": item.asset_id,
-                        "ticker": item.ticker,
-                        "operation": item.operation,
-                        "calls": result.calls,
-                        "started_at": result.started_at,
-                        "ended_at": result.ended_at,
-                    }
-                )
+                details.append(_detail(result, item, row))
                 if ended.state == "failed":
                     what = _WHAT.get(result.fetch.kind, "fundamentals")
                     failed.append(
@@ -214,6 +204,22 @@ def _end_row(item: Served, ended: End) -> dict[str, Any]:
         "message": ended.message,
         "inserted": ended.inserted,
         "updated": ended.updated,
+    }
+
+
+def _detail(result: Result, item: Served, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Its detail row; that of no item names no asset, as counts of assets are counts of items."""
+    asset: dict[str, Any] = {"asset_id": item.asset_id, "ticker": item.ticker}
+    if item.item_id is None:
+        message = f"{item.ticker}: {row['message']}" if row["message"] else item.ticker
+        asset = {"asset_id": None, "ticker": None, "message": message}
+    return {
+        **row,
+        **asset,
+        "operation": item.operation,
+        "calls": result.calls,
+        "started_at": result.started_at,
+        "ended_at": result.ended_at,
     }
 
 

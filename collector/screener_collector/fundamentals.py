@@ -170,14 +170,20 @@ class Fundamentals:
     """Fields that hold something else than their column takes, such as `General.IPODate`."""
 
 
-def read(payload: Mapping[str, Any], code: str) -> Fundamentals:
-    """The fundamentals of the asset `code`.
+SEVERAL_VENUES = frozenset({"US"})
+"""Exchanges whose listings name their venue (NYSE, PINK …) where others name the exchange."""
 
-    Raises BadRow for what is no payload of this asset: no `General`, or another code in it, or a
-    section that is no object.
+
+def read(payload: Mapping[str, Any], code: str, exchange: str) -> Fundamentals:
+    """The fundamentals of the asset `code` of `exchange`.
+
+    Raises BadRow for what is no payload of this asset: no `General`, or another code or exchange in
+    it, or a section that is no object.
     """
-    if parse.code(_general(payload).get("Code")) not in (None, code):
+    general = _general(payload)
+    if parse.code(general.get("Code")) not in (None, code):
         raise BadRow("General.Code: another asset's")
+    _refuse_other(general, exchange)
     found, unreadable = _columns(payload)
     for column, section_name in SECTIONS.items():
         found[column] = payload.get(section_name)
@@ -188,8 +194,14 @@ PARTIAL = "partial"
 """Key of the columns of a page: only those that it tells, and statements to be merged."""
 
 
-def read_page(rows: Iterable[Any]) -> tuple[dict[str, Fundamentals], int]:
-    """The short fundamentals of a page by code, and how many entries are none.
+def _refuse_other(general: Mapping[str, Any], exchange: str) -> None:
+    venue = parse.text(general.get("Exchange"))
+    if exchange not in SEVERAL_VENUES and venue not in (None, exchange):
+        raise BadRow("General.Exchange: another exchange's")
+
+
+def read_page(rows: Iterable[Any], exchange: str) -> tuple[dict[str, Fundamentals], int]:
+    """The short fundamentals of a page of `exchange` by code, and how many entries are none.
 
     They hold the columns that the page says something of, and the sections that it has, statements
     in the form of the long ones: what it does not say is to be kept.
@@ -200,7 +212,9 @@ def read_page(rows: Iterable[Any]) -> tuple[dict[str, Fundamentals], int]:
         try:
             if not isinstance(payload, dict):
                 raise BadRow("not an object")
-            code = parse.code(_general(payload).get("Code"))
+            general = _general(payload)
+            code = parse.code(general.get("Code"))
+            _refuse_other(general, exchange)
             if code is None or code in by_code:
                 raise BadRow("General.Code: missing or repeated")
             columns, wrong = _columns(payload)

@@ -153,9 +153,9 @@ def read(fetch: Fetch, judged: Judged, today: date) -> Came:
 
 def _read_rows(fetch: Fetch, rows: Any, today: date) -> Came:
     if fetch.kind == "fundamentals":
-        return fundamentals.read(rows, fetch.code or "")
+        return fundamentals.read(rows, fetch.code or "", fetch.exchange)
     if fetch.is_page:
-        return Page(*fundamentals.read_page(rows))
+        return Page(*fundamentals.read_page(rows, fetch.exchange))
     if fetch.asset_id is not None:
         assert fetch.date_from is not None and fetch.date_to is not None  # endpoint saw to it
         if fetch.kind == "prices":

@@ -180,7 +180,7 @@ def test_an_action_of_an_asset_without_an_item_has_it_fetched_again_in_the_run(
 
     assert world.group().code == 0
 
-    assert world.details()[ticker, "action_refetch"] == ("success", 1)
+    assert world.details()[None, "action_refetch"] == ("success", 1)
     assert not states(world)[ticker]["needs_prices_reprocess"]
     assert world.value("SELECT count(*) FROM corporate_actions WHERE confirmed_at IS NULL") == 0
     assert (ticker, "action_refetch") not in world.items()

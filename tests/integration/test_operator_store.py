@@ -323,6 +323,28 @@ def test_closing_counts_what_the_rows_tell_and_closes_once(store: Store, market:
     assert facts.calls_used == 13
 
 
+def test_calls_that_dead_workers_took_with_them_are_told_when_the_run_is_closed(
+    store: Store, market: Owner
+) -> None:
+    run = planned_run(store)
+    end_items(market, "succeeded", "SAN.MC", "prices_bulk", calls=1)
+    market.execute(
+        "UPDATE financial_screener.execution_budgets SET calls_used = 41 WHERE execution_id = %s",
+        (run.meta.uid,),
+    )
+    for _ in range(2):
+        store.close_execution(run.meta.uid, DONE, "ended")
+    assert store.facts(run.meta.uid, NOW).calls_used == 41
+    assert values(market, "SELECT api_calls_used FROM financial_screener.process_executions") == [
+        (41,)
+    ]
+    assert values(
+        market,
+        "SELECT api_calls_used, ticker FROM financial_screener.asset_processing_details"
+        " WHERE operation = 'lost_calls'",
+    ) == [(40, None)]
+
+
 def test_counts_agree_between_status_execution_and_details(store: Store, market: Owner) -> None:
     run = planned_run(store)
     end_items(market, "succeeded", "SAN.MC", "prices_bulk")

@@ -170,7 +170,7 @@ def test_a_corrected_action_is_looked_for_anew_and_a_withdrawn_one_has_not_happe
     (corrected,) = world.rows(known, EX)
     assert (corrected["split_new"], corrected["confirmed_at"]) == (3.0, None)
     # It was fetched again at once, without an item, and does not show it.
-    assert world.details()["A.SW", "action_refetch"] == ("success", 1)
+    assert world.details()[None, "action_refetch"] == ("success", 1)
     assert state(world)["needs_prices_reprocess"]
 
     serve(world, eod=bars(SESSIONS[-1]), splits=[other])
@@ -178,7 +178,7 @@ def test_a_corrected_action_is_looked_for_anew_and_a_withdrawn_one_has_not_happe
     world.plan("A.SW", "splits", first=FIRST, last=SESSIONS[-1])
     assert world.group().code == 0
     assert world.rows(known, EX)[0]["withdrawn_at"] is not None
-    assert world.details()["A.SW", "action_refetch"] == ("success", 1)
+    assert world.details()[None, "action_refetch"] == ("success", 1)
     assert not state(world)["needs_prices_reprocess"]
 
     # An empty list is no withdrawal: a list that is lost looks the same.

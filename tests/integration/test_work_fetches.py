@@ -64,10 +64,14 @@ def test_a_reference_series_is_stored_without_an_item_and_its_failure_fails_nobo
     assert world.group().code == 0
 
     assert world.items() == {}
-    assert world.details() == {
-        ("GSPC.INDX", "reference_prices"): ("success", 1),
-        ("EURUSD.FOREX", "reference_prices"): ("failed", 1),
-    }
+    told = world.rows(
+        "SELECT status, api_calls_used, error_message FROM asset_processing_details"
+        " WHERE operation = 'reference_prices' AND asset_id IS NULL ORDER BY status"
+    )
+    assert [tuple(row.values()) for row in told] == [
+        ("failed", 1, "EURUSD.FOREX: the vendor knows it but has no bar of it"),
+        ("success", 1, "GSPC.INDX"),
+    ]
     assert world.value("SELECT count(*) FROM stock_prices") == 2
     index, rate = state(world, "GSPC.INDX"), state(world, "EURUSD.FOREX")
     assert index["prices_loaded"] and index["prices_last_date"] == SESSION

@@ -196,7 +196,7 @@ def test_a_real_payload_loses_nothing_that_the_schema_has(ticker: str) -> None:
     if not file.exists():
         pytest.skip("no shared data")
     payload = load(file.read_bytes())
-    found = fundamentals.read(payload, ticker.split(".")[0])
+    found = fundamentals.read(payload, *ticker.split("."))
 
     assert found.unreadable == ()
     for column, (section, field, _) in COLUMNS.items():
@@ -268,7 +268,7 @@ def test_a_field_fills_its_column(
 ) -> None:
     data = payload()
     data.setdefault(section, {})[field] = raw
-    assert fundamentals.read(data, "A").columns[column] == value
+    assert fundamentals.read(data, "A", "US").columns[column] == value
 
 
 @pytest.mark.parametrize(
@@ -289,13 +289,13 @@ def test_a_field_fills_its_column(
     ],
 )
 def test_statements_have_a_currency_of_their_own(financials: Any, currency: str | None) -> None:
-    columns = fundamentals.read(payload(Financials=financials), "A").columns
+    columns = fundamentals.read(payload(Financials=financials), "A", "US").columns
     assert columns["statements_currency"] == currency
 
 
 @pytest.mark.parametrize("empty", [[], None, {}], ids=repr)
 def test_an_empty_section_is_no_error(empty: Any) -> None:
-    found = fundamentals.read(payload(Highlights=empty, Holders=[]), "A")
+    found = fundamentals.read(payload(Highlights=empty, Holders=[]), "A", "US")
     assert found.columns["pe_ratio"] is None
     assert found.unreadable == ()
 
@@ -307,7 +307,7 @@ def test_an_empty_section_is_no_error(empty: Any) -> None:
 def test_a_field_that_its_column_cannot_take_is_named(field: str, raw: Any) -> None:
     data = payload()
     data["General"][field] = raw
-    assert fundamentals.read(data, "A").unreadable == (f"General.{field}",)
+    assert fundamentals.read(data, "A", "US").unreadable == (f"General.{field}",)
 
 
 @pytest.mark.parametrize(
@@ -322,4 +322,4 @@ def test_a_field_that_its_column_cannot_take_is_named(field: str, raw: Any) -> N
 )
 def test_what_is_no_payload_of_the_asset_is_refused(data: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRow, match=message):
-        fundamentals.read(data, "A")
+        fundamentals.read(data, "A", "US")

@@ -11,6 +11,7 @@ import pytest
 from screener_collector import endpoints, fundamentals, parse, work
 from screener_collector.answers import Judged, Symptom
 from screener_collector.endpoints import Endpoint
+from screener_collector.parse import BadRow
 from screener_collector.work import Actions, Failure, Fetch, Page
 from screener_sql.model import ErrorCode
 
@@ -187,7 +188,7 @@ def entry(code: str | None = "A", **sections: Any) -> dict[str, Any]:
 
 
 def test_a_page_tells_what_it_has_and_nothing_else() -> None:
-    found, unreadable = fundamentals.read_page([entry(Highlights={"PERatio": "12.5"})])
+    found, unreadable = fundamentals.read_page([entry(Highlights={"PERatio": "12.5"})], "US")
     assert unreadable == 0
     columns = found["A"].columns
     assert columns["pe_ratio"] == 12.5 and columns["name"] == "A Company"
@@ -206,7 +207,9 @@ def test_statements_of_a_page_are_keyed_by_their_dates() -> None:
         },
         "Cash_Flow": {"quarterly": {"2024-06-30": quarter}},
     }
-    found, _ = fundamentals.read_page([entry(Financials=financials, Earnings={"Last_0": quarter})])
+    found, _ = fundamentals.read_page(
+        [entry(Financials=financials, Earnings={"Last_0": quarter})], "US"
+    )
     assert found["A"].columns["eodhd_financials"] == {
         "Balance_Sheet": {
             "currency_symbol": "USD",
@@ -240,13 +243,34 @@ def test_a_poisoned_entry_of_a_page_costs_its_own_asset(poison: Any) -> None:
     assert sorted(came.by_code) == ["A", "C"] and came.unreadable == 1
 
 
+@pytest.mark.parametrize(
+    ("exchange", "said", "believed"),
+    [
+        ("SW", "SW", True),
+        ("SW", None, True),
+        ("SW", "VN", False),
+        ("US", "NASDAQ", True),
+    ],
+)
+def test_fundamentals_of_another_exchange_are_refused(
+    exchange: str, said: str | None, believed: bool
+) -> None:
+    payload = {"General": {"Code": "A", "Exchange": said}}
+    assert len(fundamentals.read_page([payload], exchange)[0]) == believed
+    if believed:
+        assert fundamentals.read(payload, "A", exchange)
+    else:
+        with pytest.raises(BadRow, match="another exchange"):
+            fundamentals.read(payload, "A", exchange)
+
+
 def test_a_real_payload_reads_the_same_in_a_page() -> None:
     file = SAMPLES / "fundamentals" / "AAPL.US.json"
     if not file.exists():
         pytest.skip("no shared data")
     payload = json.loads(file.read_text())
-    found, _ = fundamentals.read_page([payload])
-    whole = fundamentals.read(payload, "AAPL").columns
+    found, _ = fundamentals.read_page([payload], "US")
+    whole = fundamentals.read(payload, "AAPL", "US").columns
     short = found["AAPL"].columns
     assert {c: v for c, v in whole.items() if not parse.is_nothing(v)} == {
         c: v for c, v in short.items() if c != fundamentals.PARTIAL
