@@ -8,6 +8,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+FAR = date(2100, 1, 1)
+"""Later than any session of a test."""
+
 
 @dataclass(frozen=True)
 class Asset:
@@ -24,6 +27,10 @@ class Asset:
     changed_at: datetime | None = None
     indicators_at: datetime | None = None
     prices_next_attempt_at: datetime | None = None
+    actions_to: date | None = FAR
+    """Up to where the actions of a loaded asset are known; None: never asked for."""
+    refreshed_at: datetime | None = datetime(2100, 1, 1, tzinfo=UTC)
+    """When the history of a loaded asset was last fetched whole."""
 
 
 def add_sessions(owner: Connection[TupleRow], exchange: str, first: date, last: date) -> list[date]:
@@ -53,8 +60,9 @@ def add_assets(owner: Connection[TupleRow], assets: Sequence[Asset]) -> None:
             " (asset_id, ticker, prices_loaded, prices_checked_to, prices_checked_from,"
             "  fundamentals_loaded, next_fundamental_refresh, needs_prices_reprocess,"
             "  prices_changed_at, indicators_calculated, indicators_calculated_at,"
-            "  prices_next_attempt_at)"
-            " SELECT id, ticker, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s"
+            "  prices_next_attempt_at, splits_checked_to, dividends_checked_to,"
+            "  prices_refreshed_at)"
+            " SELECT id, ticker, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s"
             " FROM financial_screener.assets WHERE ticker = %s",
             [
                 (
@@ -68,6 +76,9 @@ def add_assets(owner: Connection[TupleRow], assets: Sequence[Asset]) -> None:
                     a.indicators_at is not None,
                     a.indicators_at,
                     a.prices_next_attempt_at,
+                    a.actions_to if a.checked_to else None,
+                    a.actions_to if a.checked_to else None,
+                    a.refreshed_at if a.checked_to else None,
                     f"{a.code}.{a.exchange}",
                 )
                 for a in assets

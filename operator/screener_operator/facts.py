@@ -2,9 +2,11 @@
 them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """What was planned for a group by exchange, operation and way."""
+    """What was first planned for a group by exchange, operation and way."""
 
     exchange: str
     operation: str
@@ -44,6 +46,28 @@ class PlanRow:
     requests: int
     calls: int
     deferred: int
+    choice: str | None = None
+    """At an exchange's first row: what was chosen for it, in a sentence."""
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> "PlanRow":
+        """A row of `slices.plan`."""
+
+        def day(name: str) -> date | None:
+            return date.fromisoformat(row[name]) if row[name] else None
+
+        return cls(**{**row, "date_from": day("date_from"), "date_to": day("date_to")})
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleDay:
+    """The calls of a day until all that was due at the plan is done."""
+
+    day: str
+    prices: int
+    actions: int
+    fundamentals: int
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +92,19 @@ class Slice:
     items_planned: int = 0
     items_open: int = 0
     items_succeeded: int = 0
+    requests_planned: int = 0
+    """Requests of its plan, those that serve no item included."""
+    requests_open: int = 0
     deferred_by_day: int = 0
     """Items deferred because the day's calls are spent, by the plan or by the worker."""
     deferred_by_run: int = 0
     """Items deferred because spec.quota.maxCalls is reached."""
     plan: tuple[PlanRow, ...] = ()
+
+    @property
+    def nothing_planned(self) -> bool:
+        """Whether there is nothing for a Job to do."""
+        return self.items_planned == 0 and self.requests_planned == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +117,7 @@ class Execution:
     completed_at: datetime | None = None
     reason: str | None = None
     message: str | None = None
+    schedule: tuple[ScheduleDay, ...] = ()
 
     @property
     def closed(self) -> bool:

@@ -2,84 +2,116 @@
 
 Nothing is half planned: the rows and `process_executions.planned_at` appear together, and planning
 again changes nothing. The decisions are `plan`'s; the statements are those of `queries/planning/`.
+First everything is decided, on counts and on a queue of single requests; then it is stored.
 """
 
 import logging
-from datetime import date, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from psycopg import Connection, Cursor
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+from screener_operator.budget import Calls, Day, Fit, Later, Work, fit, refreshes, schedule, when
 from screener_operator.plan import (
-    BULK_CALLS_PER_SESSION,
-    FUNDAMENTALS_CALLS,
-    PRICES_CALLS,
-    Budget,
+    BULK_CALLS,
+    BY_SESSION,
+    PAGE_SIZE,
+    PRICES,
+    Days,
+    Needs,
+    Pages,
     PlanRequest,
-    sessions_by_bulk,
-    share_budget,
+    choice_sentence,
+    choose_days,
+    choose_pages,
+    probe,
 )
 from screener_sql import query
 from screener_sql.model import PLANNER_LOCK
 
 logger = logging.getLogger(__name__)
 
+NONE = "-infinity"
+"""A session that there is not, as text, for Python has no such date."""
+BULK_DAYS, BULK_FUNDAMENTALS = "eod-bulk-last-day", "bulk-fundamentals"
+"""Endpoints that the vendor's plan may lack."""
+CORRECTED_ASSETS = BULK_CALLS
+"""Loaded assets above which a session's final volumes are worth a bulk day."""
+LOGGED_DAYS = 31
+"""How many days of a schedule the log tells; status has more."""
+
 _DEFERRED_BECAUSE = {
-    "keep_calls": "spec.quota.keepCalls leaves no calls for it; due again in the next run",
-    "daily_limit": "the calls left of the day do not reach for it; due again after 00:00 GMT",
-    "run_limit": "spec.quota.maxCalls does not reach for it; due again in the next run",
+    "keep_calls": "spec.quota.keepCalls leaves no calls for it",
+    "daily_limit": "the calls left of the day do not reach for it",
+    "run_limit": "spec.quota.maxCalls does not reach for it",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An exchange of the run. Sessions as text, NONE where there is none."""
+
+    id: int
+    code: str
+    group: str
+    group_ordinal: int
+    prices_to: str
+    actions_to: str
+    listed_rows: int | None
+    correction: date | None
+    """A session whose volumes have become final without having been asked for since."""
+    named: tuple[int, ...] | None = None
+    """The assets that its group names; None for its universe."""
+
+    def until(self, kind: str) -> str:
+        """The newest session to expect of prices, splits or dividends."""
+        return self.prices_to if kind == PRICES else self.actions_to
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference series that is due."""
+
+    asset_id: int
+    exchange_id: int
+    group_ordinal: int
+    date_to: date
+    date_from: date
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was decided."""
+
+    work: Work
+    fit: Fit
+    later: Later
+    days: tuple[Day, ...]
+    """The calls of this day and of those after it until all is done."""
+    cuts: Mapping[tuple[int, str], str]
+    """Of an exchange's prices, splits or dividends, the day since which bulk days serve."""
+    reference: tuple[Reference, ...]
+    corrections: frozenset[int]
+    """Exchanges whose latest final session is asked for again."""
+    refreshes: int
+    """How many histories are fetched again."""
+    bound_by: str
+    """The error code of what does not fit."""
+    message: str
 
 
 def plan_run(connection: Connection[TupleRow], request: PlanRequest, now: datetime) -> None:
     """Plans a CollectionRun whose execution is open. `now` (aware): what to expect, which day."""
     with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(query("planning/one_snapshot"))
         if not _begin(cursor, request.execution_id, now):
             return
-        scope: dict[str, Any] = {
-            "execution_id": request.execution_id,
-            "operations": list(request.operations),
-            "asset_types": list(request.asset_types),
-            "as_of": request.as_of,
-            "history_from": request.history_from,
-            "dry_run": request.dry_run,
-            "now": now,
-            "wanted": Jsonb(
-                [
-                    {
-                        "group_name": group.name,
-                        "group_ordinal": ordinal,
-                        "exchange": exchange,
-                        "symbols": group.symbols,
-                    }
-                    for ordinal, group in enumerate(request.groups)
-                    for exchange in group.exchanges
-                ]
-            ),
-        }
-        cursor.execute(query("planning/create_delta"))
-        cursor.execute(query("planning/discover"), scope)
-        cursor.execute(query("planning/analyze_delta"))
-        cursor.execute(query("planning/insert_slices"), scope)
-
-        by_bulk = _exchanges_by_bulk(cursor, scope)
-        cursor.execute(
-            query("planning/insert_items"),
-            scope
-            | {
-                "bulk": Jsonb({str(exchange): sessions for exchange, sessions in by_bulk.items()}),
-                "prices_calls": PRICES_CALLS,
-                "fundamentals_calls": FUNDAMENTALS_CALLS,
-            },
-        )
-        _fit_into_budget(cursor, scope, by_bulk)
-        cursor.execute(query("planning/insert_asset_fetches"), scope)
-        cursor.execute(query("planning/link_items"), scope)
-        if request.dry_run:
-            cursor.execute(query("planning/skip_for_dry_run"), scope)
-        _end(cursor, scope)
+        planner = Planner(cursor, request, now)
+        planner.store(planner.decide())
 
 
 def plan_indicators(
@@ -103,10 +135,13 @@ def plan_indicators(
             "mode": mode,
             "as_of": as_of,
             "now": now,
+            "schedule": None,
+            "choices": Jsonb({}),
         }
         cursor.execute(query("planning/insert_indicator_slice"), scope)
         cursor.execute(query("planning/insert_indicator_items"), scope)
         cursor.execute(query("planning/note_unknown_symbols"), scope)
+        cursor.execute(query("planning/set_slice_plans"), scope)
         _end(cursor, scope)
 
 
@@ -127,72 +162,346 @@ def _end(cursor: Cursor[TupleRow], scope: dict[str, Any]) -> None:
     cursor.execute(query("planning/set_planned"), scope)
 
 
-def _exchanges_by_bulk(cursor: Cursor[TupleRow], scope: dict[str, Any]) -> dict[int, int]:
-    """Exchange ids for which bulk days cost less, and how many of their latest sessions so.
+@dataclass(slots=True)
+class Planner:
+    """One plan in its transaction."""
 
-    None while the vendor's plan does not include them; the run then says so, for it costs more.
-    """
-    refused = cursor.execute(query("planning/bulk_in_plan"), scope).fetchone()
-    gaps: dict[int, dict[int, int]] = {}
-    for exchange_id, gap, assets in cursor.execute(query("planning/gaps")):
-        gaps.setdefault(exchange_id, {})[gap] = assets
-    chosen = {exchange: sessions_by_bulk(by_gap) for exchange, by_gap in gaps.items()}
-    by_bulk = {exchange: sessions for exchange, sessions in chosen.items() if sessions > 0}
-    if refused is None or not by_bulk:
-        return by_bulk
-    note = (
-        f"The vendor refused bulk days on {refused[0]} and is not asked for them for a week;"
-        " each asset is asked for by itself."
-    )
-    cursor.execute(
-        query("planning/note_slices"), scope | {"note": note, "exchanges": list(by_bulk)}
-    )
-    return {}
+    cursor: Cursor[TupleRow]
+    request: PlanRequest
+    now: datetime
+    exchanges: dict[int, Exchange] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    """Sentences for the run's message, and the groups that they are about."""
+    scope: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(UTC).date()
 
-def _fit_into_budget(
-    cursor: Cursor[TupleRow], scope: dict[str, Any], by_bulk: dict[int, int]
-) -> None:
-    """Writes the bulk fetches that fit and defers every item that does not.
+    def decide(self) -> Choices:
+        """Discovery, choice and order; nothing is stored but the queue, a temporary table."""
+        self.cursor.execute(query("planning/settings"))
+        self.exchanges = self._read_exchanges()
+        self.scope = self._scope()
+        needs = self._discover()
+        in_plan = {
+            endpoint: (included, seen)
+            for endpoint, included, seen in self.cursor.execute(
+                query("planning/vendor_plan"), self.scope
+            )
+        }
+        choices = self._choose(needs, in_plan)
+        self._order(choices)
+        return choices
 
-    Bulk days come first: they serve the most assets a call.
-    """
-    due = cursor.execute(query("planning/due_calls"), scope).fetchone()
-    left = cursor.execute(query("planning/calls_left"), scope).fetchone()
-    assert due is not None and left is not None  # both are aggregates or have a row always
-    bulk_calls = BULK_CALLS_PER_SESSION * sum(by_bulk.values())
-    day_left, run_left, kept = left
-    budget: Budget = share_budget(
-        day_left=day_left,
-        run_left=run_left,
-        prices_due=due[0] + bulk_calls,
-        fundamentals_due=due[1],
-    )
-    reason = {
-        "error_code": budget.bound_by,
-        "message": _DEFERRED_BECAUSE[
-            "keep_calls" if budget.bound_by == "daily_limit" and kept else budget.bound_by
-        ],
-    }
-    prices_left = budget.prices
-    for exchange_id, sessions in by_bulk.items():
-        exchange = {"exchange_id": exchange_id, "sessions": sessions}
-        calls = BULK_CALLS_PER_SESSION * sessions
-        if calls <= prices_left:
-            prices_left -= calls
-            cursor.execute(query("planning/insert_bulk_fetches"), scope | exchange)
-        else:
-            cursor.execute(query("planning/defer_bulk_items"), scope | reason | exchange)
-    for fundamentals, calls in ((False, prices_left), (True, budget.fundamentals)):
-        cursor.execute(
-            query("planning/defer_asset_items"),
-            scope | reason | {"fundamentals": fundamentals, "budget": calls},
+    def _read_exchanges(self) -> dict[int, Exchange]:
+        groups = {
+            code: (ordinal, group)
+            for ordinal, group in enumerate(self.request.groups)
+            for code in group.exchanges
+        }
+        parameters = {
+            "exchanges": list(groups),
+            "now": self.now,
+            "as_of": self.request.as_of,
+        }
+        rows = self.cursor.execute(query("planning/exchanges"), parameters).fetchall()
+        found = {}
+        for id_, code, listed_rows, prices_to, actions_to, correction in rows:
+            ordinal, group = groups[code]
+            named = None
+            if group.symbols is not None:
+                symbols = {"exchange": code, "symbols": list(group.symbols)}
+                named = tuple(
+                    asset
+                    for (asset,) in self.cursor.execute(query("planning/named_assets"), symbols)
+                )
+            found[id_] = Exchange(
+                id_, code, group.name, ordinal, prices_to, actions_to, listed_rows, correction,
+                named,
+            )  # fmt: skip
+        return found
+
+    def _scope(self) -> dict[str, Any]:
+        known = self.exchanges.values()
+        request = self.request
+        return {
+            "execution_id": request.execution_id,
+            "operations": list(request.operations),
+            "asset_types": list(request.asset_types),
+            "as_of": request.as_of,
+            "history_from": request.history_from,
+            "dry_run": request.dry_run,
+            "now": self.now,
+            "today": datetime.combine(self.today, time(), UTC),
+            "page_size": PAGE_SIZE,
+            "exchange_ids": [each.id for each in known if each.named is None],
+            "named": [asset for each in known for asset in each.named or ()],
+            "prices_to": self._by_exchange({each.id: each.prices_to for each in known}, NONE),
+            "actions_to": self._by_exchange({each.id: each.actions_to for each in known}, NONE),
+        }
+
+    def _by_exchange(self, values: Mapping[int, Any], default: Any) -> list[Any]:
+        """An array for SQL whose index is the exchange's id, from 1."""
+        return [values.get(id_, default) for id_ in range(1, max(self.exchanges, default=0) + 1)]
+
+    def _discover(self) -> dict[int, Needs]:
+        gaps: dict[int, dict[str, dict[int | None, int]]] = {id_: {} for id_ in self.exchanges}
+        for id_, kind, sessions, assets in self.cursor.execute(
+            query("planning/discover"), self.scope
+        ):
+            gaps[id_].setdefault(kind, {})[sessions] = assets
+
+        def count(id_: int, kind: str) -> int:
+            return sum(gaps[id_].get(kind, {}).values())
+
+        return {
+            id_: Needs(
+                {kind: gaps[id_].get(kind, {}) for kind in BY_SESSION},
+                count(id_, "fundamentals"),
+                count(id_, "loaded"),
+                count(id_, "refreshed"),
+            )
+            for id_ in self.exchanges
+        }
+
+    def _choose(
+        self, needs: Mapping[int, Needs], in_plan: Mapping[str, tuple[bool, date]]
+    ) -> Choices:
+        bulk_included = in_plan.get(BULK_DAYS, (True, None))[0]
+        reference = self._reference()
+        work = Work(
+            len(reference),
+            self._choose_days(needs, in_plan),
+            self._choose_pages(needs, in_plan),
         )
-    logger.info(
-        "planned %d calls for prices and %d for fundamentals of %d and %d due",
-        budget.prices,
-        budget.fundamentals,
-        due[0] + bulk_calls,
-        due[1],
-        extra={"action": "planned", "execution_id": scope["execution_id"]},
-    )
+        row = self.cursor.execute(query("planning/calls_left"), self.scope).fetchone()
+        assert row is not None  # it always has one
+        day_left, run_left, kept, per_day = row
+        run_binds = run_left is not None and run_left < day_left
+        left = max(0, run_left if run_binds else day_left)
+        bound_by = "run_limit" if run_binds else "daily_limit"
+        done = fit(work, left)
+        upkeep = len(reference) + sum(
+            min(BULK_CALLS, each.loaded) * len(BY_SESSION) for each in needs.values()
+        )
+        days = schedule(self.today, done.calls, done.rest, per_day=per_day, upkeep=upkeep)
+        corrections, again = self._spare(needs, left - done.calls.total, done.rest, bulk_included)
+        return Choices(
+            work=work,
+            fit=done,
+            later=when(work, done, days),
+            days=days,
+            cuts=self._cuts(work),
+            reference=reference[: done.reference],
+            corrections=corrections,
+            refreshes=again,
+            bound_by=bound_by,
+            message=_DEFERRED_BECAUSE[
+                "keep_calls" if bound_by == "daily_limit" and kept else bound_by
+            ],
+        )
+
+    def _choose_days(
+        self, needs: Mapping[int, Needs], in_plan: Mapping[str, tuple[bool, date]]
+    ) -> dict[int, dict[str, Days]]:
+        """While the vendor's plan does not include bulk days each asset is asked for by itself; the
+        run then says so, for it costs more.
+        """
+        included, seen = in_plan.get(BULK_DAYS, (True, None))
+        days = {
+            id_: {kind: choose_days(of.gaps[kind], bulk_in_plan=included) for kind in BY_SESSION}
+            for id_, of in needs.items()
+        }
+        dearer = [
+            self.exchanges[id_].group
+            for id_, of in needs.items()
+            if not included and any(choose_days(of.gaps[kind]).sessions for kind in BY_SESSION)
+        ]
+        if dearer:
+            self.notes[
+                f"The vendor refused bulk days on {seen} and is not asked for them for a week;"
+                " each asset is asked for by itself."
+            ] = dearer
+        return days
+
+    def _choose_pages(
+        self, needs: Mapping[int, Needs], in_plan: Mapping[str, tuple[bool, date]]
+    ) -> dict[int, Pages]:
+        due = {id_: of.fundamentals for id_, of in needs.items() if of.fundamentals}
+        if BULK_FUNDAMENTALS not in in_plan:
+            return probe(due)
+        if not in_plan[BULK_FUNDAMENTALS][0]:
+            return {id_: Pages(assets) for id_, assets in due.items()}
+        return {
+            id_: choose_pages(assets, self.exchanges[id_].listed_rows)
+            for id_, assets in due.items()
+        }
+
+    def _reference(self) -> tuple[Reference, ...]:
+        """The reference series that are due, those of the first group first."""
+        if PRICES not in self.request.operations:
+            return ()
+        scope = [
+            {
+                "group_ordinal": each.group_ordinal,
+                "exchange_id": each.id,
+                "prices_to": each.prices_to,
+                "named": each.named,
+            }
+            for each in self.exchanges.values()
+        ]
+        rows = self.cursor.execute(
+            query("planning/reference"), self.scope | {"scope": Jsonb(scope)}
+        )
+        return tuple(Reference(*row) for row in rows)
+
+    def _spare(
+        self, needs: Mapping[int, Needs], spare: int, rest: Calls, bulk_included: bool
+    ) -> tuple[frozenset[int], int]:
+        """What is done with calls that nothing due needs: exchanges whose latest final session is
+        asked for again, and how many histories are.
+        """
+        if rest.total or PRICES not in self.request.operations or self.request.as_of is not None:
+            return frozenset(), 0
+        wanted = [
+            id_
+            for id_, each in sorted(self.exchanges.items())
+            if each.correction is not None
+            and bulk_included
+            and needs[id_].loaded > CORRECTED_ASSETS
+        ]
+        corrections = frozenset(wanted[: max(0, spare // BULK_CALLS)])
+        again = refreshes(
+            sum(each.loaded for each in needs.values()),
+            sum(each.refreshed_today for each in needs.values()),
+            spare - BULK_CALLS * len(corrections),
+        )
+        return corrections, again
+
+    def _cuts(self, work: Work) -> dict[tuple[int, str], str]:
+        choices = [
+            {
+                "exchange_id": id_,
+                "kind": kind,
+                "sessions": way.sessions,
+                "until": self.exchanges[id_].until(kind),
+            }
+            for id_, of in work.days.items()
+            for kind, way in of.items()
+        ]
+        rows = self.cursor.execute(query("planning/cuts"), {"choices": Jsonb(choices)})
+        return {(id_, kind): since for id_, kind, since in rows}
+
+    def _order(self, choices: Choices) -> None:
+        for kind in BY_SESSION:
+            cuts = {id_: choices.cuts[id_, kind] for id_ in self.exchanges}
+            self.scope[f"{kind}_cut"] = self._by_exchange(cuts, "infinity")
+        on_pages = {id_: way.on_pages for id_, way in choices.fit.pages.items()}
+        self.scope["on_pages"] = self._by_exchange(on_pages, 0)
+        self.cursor.execute(query("planning/order"), self.scope)
+        if choices.refreshes:
+            self.cursor.execute(
+                query("planning/refresh"), self.scope | {"count": choices.refreshes}
+            )
+
+    def store(self, choices: Choices) -> None:
+        """Writes the plan's rows."""
+        run = self.cursor.execute
+        scope = self.scope | {
+            "wanted": Jsonb(
+                [
+                    {"group_name": group.name, "group_ordinal": ordinal}
+                    for ordinal, group in enumerate(self.request.groups)
+                ]
+            ),
+            "choices": Jsonb([self._choice_row(each, choices) for each in self.exchanges.values()]),
+            "series": Jsonb(
+                [
+                    {
+                        "group_name": self.request.groups[each.group_ordinal].name,
+                        "exchange_id": each.exchange_id,
+                        "asset_id": each.asset_id,
+                        "date_from": each.date_from.isoformat(),
+                        "date_to": each.date_to.isoformat(),
+                    }
+                    for each in choices.reference
+                ]
+            ),
+            "prices_fit": choices.fit.prices,
+            "actions_fit": choices.fit.actions,
+            "fundamentals_fit": choices.fit.fundamentals,
+            "prices_served": list(choices.later.prices),
+            "actions_served": list(choices.later.actions),
+            "fundamentals_served": list(choices.later.fundamentals),
+            "error_code": choices.bound_by,
+            "message": choices.message,
+        }
+        run(query("planning/insert_slices"), scope)
+        run(query("planning/create_choice"), scope)
+        run(query("planning/create_delta"), scope)
+        run(query("planning/analyze"))
+        run(query("planning/insert_reference_fetches"), scope)
+        run(query("planning/insert_bulk_fetches"), scope)
+        run(query("planning/insert_page_fetches"), scope)
+        run(query("planning/insert_asset_fetches"), scope)
+        run(query("planning/insert_items"), scope)
+        if self.request.dry_run:
+            run(query("planning/skip_for_dry_run"), scope)
+        for note, groups in self.notes.items():
+            run(query("planning/note_slices"), scope | {"note": note, "groups": groups})
+        sentences = self._tell(choices)
+        run(query("planning/set_slice_plans"), scope | {"choices": Jsonb(sentences)})
+        told = [
+            {
+                "day": each.day.isoformat(),
+                "prices": each.calls.prices,
+                "actions": each.calls.actions,
+                "fundamentals": each.calls.fundamentals,
+                "calls": each.calls.total,
+            }
+            for each in choices.days
+        ]
+        _end(self.cursor, scope | {"schedule": Jsonb(told)})
+
+    def _choice_row(self, exchange: Exchange, choices: Choices) -> dict[str, Any]:
+        id_ = exchange.id
+        row: dict[str, Any] = {
+            "exchange_id": id_,
+            "group_name": exchange.group,
+            "prices_to": exchange.prices_to,
+            "actions_to": exchange.actions_to,
+            "whole_pages": choices.fit.pages[id_].whole if id_ in choices.fit.pages else 0,
+            "correction": exchange.correction.isoformat()
+            if exchange.correction and id_ in choices.corrections
+            else None,
+        }
+        for kind in BY_SESSION:
+            due_on = choices.later.bulk.get((id_, kind))
+            row[f"{kind}_cut"] = choices.cuts[id_, kind]
+            row[f"{kind}_fit"] = (id_, kind) in choices.fit.bulk
+            row[f"{kind}_due_on"] = due_on.isoformat() if due_on else None
+        return row
+
+    def _tell(self, choices: Choices) -> dict[str, str]:
+        """Logs what was chosen, a sentence an exchange, and the days; returns the sentences."""
+        sentences = {}
+        for id_, each in self.exchanges.items():
+            pages = choices.work.pages.get(id_, Pages())
+            if pages.due or any(way.calls for way in choices.work.days[id_].values()):
+                sentences[each.code] = choice_sentence(each.code, choices.work.days[id_], pages)
+        extra = {"action": "planned", "execution_id": self.request.execution_id}
+        for sentence in sentences.values():
+            logger.info("%s", sentence, extra=extra)
+        for told in choices.days[:LOGGED_DAYS]:
+            of = told.calls
+            logger.info(
+                "%s: %d calls: %d for prices, %d for actions, %d for fundamentals",
+                told.day, of.total, of.prices, of.actions, of.fundamentals, extra=extra,
+            )  # fmt: skip
+        due = choices.work.calls
+        logger.info(
+            "planned %d of %d calls that are due; %d days until all is current",
+            choices.fit.calls.total, due.total, len(choices.days), extra=extra,
+        )  # fmt: skip
+        return sentences

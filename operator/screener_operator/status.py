@@ -6,7 +6,7 @@ Only the times at which conditions last changed are taken over from the status b
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -96,13 +96,13 @@ class SliceView:
         if self.slice is None:
             return False
         never_started = self.job is None and self.slice.started_at is None
-        return self.ended and not (self.slice.items_planned and never_started)
+        return self.ended and (self.slice.nothing_planned or not never_started)
 
     @property
     def finished(self) -> bool:
         """Whether everything of it was brought to an end, failed items included."""
         return self.ended and (
-            self.slice is None or self.slice.items_planned == 0 or slice_finished(self.slice)
+            self.slice is None or self.slice.nothing_planned or slice_finished(self.slice)
         )
 
 
@@ -125,7 +125,7 @@ def view_slice(each: Slice, job: JobFacts | None) -> SliceView:
     """The state of a slice that was planned. Its items tell how it went, its Job whether somebody
     still works on it.
     """
-    if each.items_planned == 0:
+    if each.nothing_planned:
         return SliceView(each.name, "Skipped", job, *_why_skipped(each), slice=each)
     if job is not None and job.state is JobState.ACTIVE:
         return SliceView(each.name, "Running", job, *_why_waiting(each, job), slice=each)
@@ -359,6 +359,8 @@ def _status(
         "groupsSummary": f"{sum(view.worked for view in groups)}/{len(groups)} done",
         "groups": [_group(view) for view in groups],
     }
+    if facts.execution is not None and facts.execution.schedule:
+        status["schedule"] = [asdict(day) for day in facts.execution.schedule]
     if facts.calls_remaining_today is not None:
         status["calls"]["remainingToday"] = facts.calls_remaining_today
     if start_time is not None:
@@ -408,12 +410,16 @@ def _plan_row(row: PlanRow) -> dict[str, Any]:
         result["from"] = row.date_from.isoformat()
     if row.date_to is not None:
         result["to"] = row.date_to.isoformat()
-    return result | {
-        "assets": row.assets,
-        "requests": row.requests,
-        "calls": row.calls,
-        "deferred": row.deferred,
-    }
+    return (
+        result
+        | {
+            "assets": row.assets,
+            "requests": row.requests,
+            "calls": row.calls,
+            "deferred": row.deferred,
+        }
+        | ({"choice": row.choice} if row.choice else {})
+    )
 
 
 def _counts(counts: Counts) -> dict[str, int]:

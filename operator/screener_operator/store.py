@@ -18,7 +18,7 @@ from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg.types.json import Jsonb
 
 from screener_operator import planning
-from screener_operator.facts import Counts, Execution, Facts, PlanRow, Slice
+from screener_operator.facts import Counts, Execution, Facts, PlanRow, ScheduleDay, Slice
 from screener_operator.outcome import Outcome
 from screener_operator.reasons import Reason
 from screener_operator.resources import CollectionRun, IndicatorRun
@@ -98,7 +98,7 @@ class Store:
                 workers = cursor.execute(query("operator/workers_alive"), scope).fetchone()
                 assert calls is not None and workers is not None  # each has a row always
                 return Facts(
-                    execution=Execution(**row),
+                    execution=_execution(row),
                     slices=slices,
                     calls_planned=calls["planned"],
                     calls_used=calls["used"],
@@ -261,24 +261,26 @@ class Store:
         return connection
 
 
+def _execution(row: DictRow) -> Execution:
+    days = tuple(ScheduleDay(**day) for day in row["schedule"] or ())
+    return Execution(**{**row, "schedule": days})
+
+
 def _slices(cursor: Cursor[DictRow], scope: Mapping[str, Any]) -> tuple[Slice, ...]:
     slices = cursor.execute(query("operator/slices"), scope).fetchall()
     counted = {
         row.pop("group_name"): row
         for row in cursor.execute(query("operator/counts"), scope).fetchall()
     }
-    plans: dict[str, list[PlanRow]] = {}
-    for row in cursor.execute(query("operator/plan"), scope).fetchall():
-        plans.setdefault(row.pop("group_name"), []).append(PlanRow(**row))
     result = []
     for row in slices:
         row["notes"] = tuple(row["notes"])
+        row["plan"] = tuple(PlanRow.from_json(each) for each in row["plan"] or ())
         if row["kind"] != SliceKind.PREFLIGHT and row["name"] in counted:
             numbers = counted[row["name"]]
             names = ("discovered", "planned", "succeeded", "failed", "skipped", "deferred")
             row["counts"] = Counts(**{name: numbers.pop(name) for name in names})
             row |= numbers
-            row["plan"] = tuple(plans.get(row["name"], ()))
         result.append(Slice(**row))
     return tuple(result)
 

@@ -185,31 +185,39 @@ def test_the_facts_of_a_plan(store: Store, market: Owner) -> None:
     assert facts.execution is not None
     assert facts.execution.planned_at is not None
     spain, swiss = facts.of_kind("group")
-    assert (spain.name, spain.items_planned, spain.items_open) == ("spain", 3, 3)
+    assert (spain.name, spain.items_planned, spain.items_open) == ("spain", 5, 5)
+    assert (spain.requests_planned, spain.requests_open) == (5, 5)
     assert spain.counts == Counts(discovered=2, planned=2)
+    first, since, last = date(2024, 11, 24), date(2024, 1, 1), date(2026, 11, 24)
     assert spain.plan == (
         PlanRow(
-            "MC", "prices_incremental", "asset", date(2024, 1, 1), date(2026, 11, 24), 1, 1, 1, 0
+            "MC", "splits", "asset", first, last, 1, 1, 1, 0,
+            "MC: prices of 2 assets alone (2 calls); splits and dividends of 1 asset alone"
+            " (2 calls); fundamentals of 1 asset alone (10 calls); 14 calls in all",
         ),
-        PlanRow("MC", "prices_bulk", "asset", date(2024, 11, 24), date(2026, 11, 24), 1, 1, 1, 0),
+        PlanRow("MC", "prices_incremental", "asset", since, last, 1, 1, 1, 0),
+        PlanRow("MC", "prices_bulk", "asset", first, last, 1, 1, 1, 0),
         PlanRow("MC", "fundamentals_bulk", "asset", None, None, 1, 1, 10, 0),
-    )
+        PlanRow("MC", "dividends", "asset", first, last, 1, 1, 1, 0),
+    )  # fmt: skip
     assert (swiss.items_planned, swiss.items_open) == (0, 0)
     assert swiss.counts == Counts(discovered=2, skipped=2)
     assert swiss.plan == ()
-    assert (facts.calls_planned, facts.calls_used, facts.calls_remaining_today) == (12, 0, 990)
+    assert (facts.calls_planned, facts.calls_used, facts.calls_remaining_today) == (14, 0, 990)
     assert facts.counts == Counts(discovered=4, planned=2, skipped=2)
 
 
 def test_a_plan_that_does_not_fit_says_what_it_leaves_out(store: Store, market: Owner) -> None:
     run = planned_run(store, quota={"maxCalls": 2, "keepCalls": 3})
     spain = store.facts(run.meta.uid, NOW).of_kind("group")[0]
-    assert (spain.deferred_by_day, spain.deferred_by_run) == (0, 1)
+    assert (spain.deferred_by_day, spain.deferred_by_run) == (0, 3)
     assert store.facts(run.meta.uid, NOW).keep_calls == 3
     assert [(row.operation, row.requests, row.deferred) for row in spain.plan] == [
+        ("splits", 0, 1),
         ("prices_incremental", 1, 0),
         ("prices_bulk", 1, 0),
         ("fundamentals_bulk", 0, 1),
+        ("dividends", 0, 1),
     ]
 
 
@@ -222,9 +230,11 @@ def test_a_dry_run_keeps_its_plan_in_sight(store: Store, market: Owner) -> None:
     assert [(row.assets, row.requests, row.calls) for row in spain.plan] == [
         (1, 1, 1),
         (1, 1, 1),
+        (1, 1, 1),
         (1, 1, 10),
+        (1, 1, 1),
     ]
-    assert facts.calls_planned == 12
+    assert facts.calls_planned == 14
 
 
 def test_bulk_days_are_shown_with_their_sessions(store: Store, owner: Owner) -> None:
@@ -240,16 +250,19 @@ def test_bulk_days_are_shown_with_their_sessions(store: Store, owner: Owner) -> 
     run = planned_run(store)
     [row] = store.facts(run.meta.uid, NOW).of_kind("group")[0].plan
     assert row == PlanRow(
-        "MC", "prices_incremental", "bulk", date(2026, 11, 24), date(2026, 11, 24), 400, 3, 300, 0
-    )
+        "MC", "prices_incremental", "bulk", date(2026, 11, 24), date(2026, 11, 24), 400, 1, 100, 0,
+        "MC: prices by 1 bulk day for 400 assets (100 calls) rather than 400; 100 calls in all",
+    )  # fmt: skip
 
 
 def test_an_asset_counts_once_by_the_first_that_applies(store: Store, market: Owner) -> None:
     run = planned_run(store)
     end_items(market, "succeeded", "SAN.MC", "prices_bulk")
+    end_items(market, "succeeded", "SAN.MC", "splits", calls=0)
+    end_items(market, "succeeded", "SAN.MC", "dividends", calls=0)
     half = store.facts(run.meta.uid, NOW).of_kind("group")[0]
     assert half.counts == Counts(discovered=2, planned=2), "an open item keeps its asset open"
-    assert (half.items_open, half.items_succeeded) == (2, 1)
+    assert (half.items_open, half.items_succeeded) == (2, 3)
     end_items(market, "deferred", "SAN.MC", "fundamentals_bulk", calls=0)
     end_items(market, "failed", "BBVA.MC", "prices_incremental")
     facts = store.facts(run.meta.uid, NOW)
@@ -268,7 +281,7 @@ def test_open_items_fail_with_detail_rows_and_late_workers_are_refused(
         market,
         "SELECT ticker, operation, status, error_code, error_message"
         " FROM financial_screener.asset_processing_details"
-        " WHERE status = 'failed' ORDER BY ticker",
+        " WHERE status = 'failed' AND operation NOT IN ('splits', 'dividends') ORDER BY ticker",
     ) == [
         (
             "BBVA.MC",
@@ -298,6 +311,8 @@ def test_open_items_fail_with_detail_rows_and_late_workers_are_refused(
 def test_closing_counts_what_the_rows_tell_and_closes_once(store: Store, market: Owner) -> None:
     run = planned_run(store)
     end_items(market, "succeeded", "SAN.MC", "prices_bulk", calls=1)
+    end_items(market, "succeeded", "SAN.MC", "splits", calls=0)
+    end_items(market, "succeeded", "SAN.MC", "dividends", calls=0)
     end_items(market, "succeeded", "SAN.MC", "fundamentals_bulk", calls=10)
     end_items(market, "failed", "BBVA.MC", "prices_incremental", calls=1)
     market.execute(

@@ -66,7 +66,8 @@ def expected(world: World, now: datetime) -> dict[str, date]:
         row["code"]: row["expected_to"]
         for row in world.rows(
             "SELECT exchanges.code, expected_to FROM plan_items"
-            " JOIN exchanges ON exchanges.id = exchange_id WHERE execution_id = %s",
+            " JOIN exchanges ON exchanges.id = exchange_id WHERE execution_id = %s"
+            " AND operation = 'prices_bulk'",
             name,
         )
     }

@@ -23,3 +23,277 @@ ALTER TABLE financial_screener.plan_items
         'prices_bulk', 'prices_incremental', 'splits', 'dividends', 'fundamentals_bulk', 'indicators_calc')),
     ADD COLUMN due_on date;
 COMMENT ON COLUMN financial_screener.plan_items.due_on IS 'Of a deferred item: the GMT day on which it should come.';
+
+ALTER TABLE financial_screener.slices ADD COLUMN plan jsonb;
+COMMENT ON COLUMN financial_screener.slices.plan IS 'The plan as it was first made, a row for each exchange, operation and way; what became of it is in plan_items.';
+ALTER TABLE financial_screener.process_executions ADD COLUMN schedule jsonb;
+COMMENT ON COLUMN financial_screener.process_executions.schedule IS
+    'The calls of each day until all that was due at the plan is done: [{"day", "prices", "actions", "fundamentals", "calls"}].';
+
+-- Discovery reads the states alone, so they hold too where an asset is listed and as what. That changes only when a listing comes or
+-- goes, so the triggers have next to nothing to do.
+ALTER TABLE financial_screener.asset_processing_state
+    ADD COLUMN exchange_id smallint,
+    ADD COLUMN in_universe boolean NOT NULL DEFAULT false,
+    ADD COLUMN asset_type  text;
+COMMENT ON COLUMN financial_screener.asset_processing_state.in_universe IS
+    'Whether it is a listing that its exchange has now; neither what is delisted nor a reference series. Kept by triggers, as exchange_id and asset_type are.';
+
+CREATE FUNCTION financial_screener.set_universe_of_state() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT asset.exchange_id, asset.listed AND asset.kind = 'listing', asset.type
+    INTO NEW.exchange_id, NEW.in_universe, NEW.asset_type
+    FROM financial_screener.assets AS asset WHERE asset.id = NEW.asset_id;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER asset_processing_state_universe BEFORE INSERT ON financial_screener.asset_processing_state
+    FOR EACH ROW EXECUTE FUNCTION financial_screener.set_universe_of_state();
+
+CREATE FUNCTION financial_screener.set_universe_of_asset() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE financial_screener.asset_processing_state
+    SET exchange_id = NEW.exchange_id, in_universe = NEW.listed AND NEW.kind = 'listing', asset_type = NEW.type
+    WHERE asset_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER assets_universe AFTER UPDATE OF listed, kind, type, exchange_id ON financial_screener.assets
+    FOR EACH ROW WHEN ((OLD.listed, OLD.kind, OLD.type, OLD.exchange_id) IS DISTINCT FROM (NEW.listed, NEW.kind, NEW.type, NEW.exchange_id))
+    EXECUTE FUNCTION financial_screener.set_universe_of_asset();
+
+UPDATE financial_screener.asset_processing_state AS state
+SET exchange_id = asset.exchange_id, in_universe = asset.listed AND asset.kind = 'listing', asset_type = asset.type
+FROM financial_screener.assets AS asset
+WHERE asset.id = state.asset_id;
+
+-- The histories that were fetched longest ago are fetched again first.
+CREATE INDEX asset_processing_state_refreshed_idx ON financial_screener.asset_processing_state (prices_refreshed_at NULLS FIRST)
+    WHERE prices_loaded;
+
+-- The currencies of an exchange's listings are found by skipping through it.
+CREATE INDEX assets_currency_idx ON financial_screener.assets (exchange_id, currency) WHERE listed AND kind = 'listing';
+
+-- Of each exchange the newest session whose bars are published at a moment, and the newest whose lists of splits and dividends are final;
+-- as_of NULL: no bound.
+CREATE FUNCTION financial_screener.expected_sessions(at timestamptz, as_of date)
+RETURNS TABLE (exchange_id smallint, prices_to date, actions_to date) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT exchange.id,
+           (SELECT max(published.session)
+            FROM financial_screener.exchange_sessions AS published
+            WHERE published.exchange_id = exchange.id AND published.closes_at + exchange.publication_delay <= at
+              AND published.session <= coalesce(as_of, 'infinity')),
+           (SELECT max(final.session)
+            FROM financial_screener.exchange_sessions AS final
+            WHERE final.exchange_id = exchange.id AND final.closes_at <= at
+              AND (final.session + 1 + exchange.actions_time) AT TIME ZONE 'UTC' <= at
+              AND final.session <= coalesce(as_of, 'infinity'))
+    FROM financial_screener.exchanges AS exchange
+$$;
+
+-- The delta: what each asset in scope needs: those of the universe of `exchanges` that are of a type, and those of `named`. Of prices, splits
+-- and dividends the day from which on they are not known: -infinity where the whole history is wanted, NULL where nothing is due or what
+-- failed backs off. prices_to, actions_to: the newest sessions to expect, by exchange id; -infinity where there is none. A longer history
+-- than was asked for before makes an asset due only when it is longer by a month, so that a window that slides by days does not. Postgres
+-- puts the body into the statement that asks, which then computes only what it wants of it.
+CREATE FUNCTION financial_screener.asset_needs(
+    exchanges smallint[], named integer[], prices_to date[], actions_to date[],
+    asset_types text[], operations text[], history_from date, at timestamptz
+) RETURNS TABLE (
+    asset_id integer, exchange_id smallint, prices_since date, splits_since date, dividends_since date, fundamentals_due boolean,
+    backing_off boolean, prices_loaded boolean, fetch_from date, checked_to date, fundamentals_at timestamptz, refreshed_at timestamptz,
+    ticker text
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT state.asset_id,
+           state.exchange_id,
+           CASE WHEN NOT 'prices' = ANY (operations) OR state.prices_next_attempt_at > at THEN NULL
+                WHEN NOT state.prices_loaded OR state.needs_prices_reprocess OR state.prices_checked_to IS NULL
+                     OR history_from < state.prices_checked_from - 31 THEN date '-infinity'
+                WHEN state.prices_checked_to < prices_to[state.exchange_id] THEN state.prices_checked_to END,
+           CASE WHEN NOT 'prices' = ANY (operations) OR actions_to[state.exchange_id] = '-infinity' OR state.actions_next_attempt_at > at
+                     OR NOT state.prices_loaded AND state.prices_next_attempt_at > at THEN NULL
+                WHEN state.splits_checked_to IS NULL OR history_from < state.prices_checked_from - 31 THEN date '-infinity'
+                WHEN state.splits_checked_to < actions_to[state.exchange_id] THEN state.splits_checked_to END,
+           CASE WHEN NOT 'prices' = ANY (operations) OR actions_to[state.exchange_id] = '-infinity' OR state.actions_next_attempt_at > at
+                     OR NOT state.prices_loaded AND state.prices_next_attempt_at > at THEN NULL
+                WHEN state.dividends_checked_to IS NULL OR history_from < state.prices_checked_from - 31 THEN date '-infinity'
+                WHEN state.dividends_checked_to < actions_to[state.exchange_id] THEN state.dividends_checked_to END,
+           'fundamentals' = ANY (operations) AND (state.fundamentals_next_attempt_at > at) IS NOT TRUE
+           AND (state.needs_fundamentals_reprocess
+                OR state.fundamental_refresh_frequency <> 'never'
+                   AND (NOT state.fundamentals_loaded OR state.next_fundamental_refresh <= (at AT TIME ZONE 'UTC')::date)),
+           greatest(state.prices_next_attempt_at, state.actions_next_attempt_at, state.fundamentals_next_attempt_at) > at,
+           state.prices_loaded,
+           least(history_from, state.prices_checked_from, state.prices_first_date),
+           state.prices_checked_to,
+           state.fundamentals_loaded_at,
+           state.prices_refreshed_at,
+           state.ticker
+    FROM financial_screener.asset_processing_state AS state
+    WHERE state.in_universe AND state.exchange_id = ANY (exchanges) AND state.asset_type = ANY (asset_types)
+       OR state.asset_id = ANY (named)
+$$;
+
+-- The days between two loads of fundamentals; NULL: never.
+CREATE FUNCTION financial_screener.refresh_days(frequency financial_screener.refresh_frequency) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE frequency WHEN 'daily' THEN 1 WHEN 'weekly' THEN 7 WHEN 'monthly' THEN 30 WHEN 'quarterly' THEN 91 END
+$$;
+
+-- An asset's next fundamentals, after those of `today`: its own day within the next period (so that an exchange loaded on one day is spread
+-- over the period), or sooner: three days after a known report, by when the vendor has it. NULL: never.
+CREATE FUNCTION financial_screener.next_fundamental_refresh(
+    asset integer, frequency financial_screener.refresh_frequency, today date, earnings jsonb
+) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT least(
+        today + period.days - ((today - date '2000-01-01' + asset) % period.days),
+        (SELECT min(day)::date + 3
+         FROM generate_series(today - 2, today + period.days, interval '1 day') AS report (day)
+         WHERE jsonb_path_query_array(earnings, 'lax $.History.*.reportDate') ? report.day::date::text)
+    )
+    FROM (SELECT financial_screener.refresh_days(frequency) AS days) AS period
+    WHERE period.days IS NOT NULL
+$$;
+
+-- Who wants fundamentals more or less often gets them by the new period at once.
+CREATE FUNCTION financial_screener.set_next_fundamental_refresh() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.next_fundamental_refresh = CASE WHEN NEW.fundamentals_loaded THEN financial_screener.next_fundamental_refresh(
+        NEW.asset_id, NEW.fundamental_refresh_frequency, (coalesce(NEW.fundamentals_loaded_at, now()) AT TIME ZONE 'UTC')::date, NULL) END;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER asset_processing_state_frequency BEFORE UPDATE OF fundamental_refresh_frequency ON financial_screener.asset_processing_state
+    FOR EACH ROW WHEN (OLD.fundamental_refresh_frequency IS DISTINCT FROM NEW.fundamental_refresh_frequency)
+    EXECUTE FUNCTION financial_screener.set_next_fundamental_refresh();
+
+REVOKE EXECUTE ON FUNCTION
+    financial_screener.refresh_days(financial_screener.refresh_frequency),
+    financial_screener.expected_sessions(timestamptz, date),
+    financial_screener.asset_needs(smallint[], integer[], date[], date[], text[], text[], date, timestamptz),
+    financial_screener.next_fundamental_refresh(integer, financial_screener.refresh_frequency, date, jsonb),
+    financial_screener.set_universe_of_state(), financial_screener.set_universe_of_asset(),
+    financial_screener.set_next_fundamental_refresh()
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    financial_screener.expected_sessions(timestamptz, date),
+    financial_screener.asset_needs(smallint[], integer[], date[], date[], text[], text[], date, timestamptz)
+    TO screener_operator;
+GRANT EXECUTE ON FUNCTION
+    financial_screener.refresh_days(financial_screener.refresh_frequency),
+    financial_screener.next_fundamental_refresh(integer, financial_screener.refresh_frequency, date, jsonb)
+    TO screener_collector;
+
+-- The universe is what its exchanges list now: not delisted assets, nor reference series.
+CREATE OR REPLACE VIEW financial_screener.v_assets_needing_processing AS
+SELECT ticker, processing_need, prices_last_date, indicators_calculated_at, consecutive_failures, last_error_message
+FROM (
+    SELECT state.ticker,
+           CASE
+               WHEN NOT state.prices_loaded OR NOT state.fundamentals_loaded OR state.needs_fundamentals_reprocess
+                   THEN 'bulk_load'
+               WHEN state.needs_prices_reprocess OR state.prices_checked_to IS NULL
+                   OR state.prices_checked_to < expected.prices_to
+                   OR state.splits_checked_to IS NULL OR state.splits_checked_to < expected.actions_to
+                   OR state.dividends_checked_to IS NULL OR state.dividends_checked_to < expected.actions_to
+                   THEN 'price_update'
+               WHEN state.needs_indicators_reprocess OR state.indicators_calculated_at IS NULL
+                   OR state.indicators_calculated_at < state.prices_changed_at
+                   THEN 'indicator_calc'
+               ELSE 'up_to_date'
+           END AS processing_need,
+           state.prices_last_date,
+           state.indicators_calculated_at,
+           state.consecutive_failures,
+           state.last_error_message
+    FROM financial_screener.asset_processing_state AS state
+    JOIN financial_screener.exchanges AS exchange ON exchange.id = state.exchange_id
+    LEFT JOIN LATERAL (
+        SELECT (SELECT max(session) FROM financial_screener.exchange_sessions AS published
+                WHERE published.exchange_id = exchange.id AND published.closes_at + exchange.publication_delay <= now()) AS prices_to,
+               (SELECT max(session) FROM financial_screener.exchange_sessions AS final
+                WHERE final.exchange_id = exchange.id AND final.closes_at <= now()
+                  AND (final.session + 1 + exchange.actions_time) AT TIME ZONE 'UTC' <= now()) AS actions_to
+    ) AS expected ON true
+    WHERE state.in_universe AND state.consecutive_failures < 5
+) AS need;
+
+CREATE OR REPLACE VIEW financial_screener.v_ticker_processing_status AS
+SELECT state.ticker, asset.listed, state.fundamentals_loaded, state.fundamentals_loaded_at, state.next_fundamental_refresh,
+       state.prices_loaded, state.prices_first_date, state.prices_last_date, state.prices_checked_to,
+       state.indicators_calculated, state.indicators_calculated_at, state.indicators_last_date,
+       state.needs_fundamentals_reprocess, state.needs_prices_reprocess, state.needs_indicators_reprocess,
+       state.consecutive_failures, state.last_error_at, state.last_error_code, state.last_error_message,
+       state.splits_checked_to, state.dividends_checked_to, state.prices_refreshed_at
+FROM financial_screener.asset_processing_state AS state
+JOIN financial_screener.assets AS asset ON asset.id = state.asset_id AND asset.kind = 'listing';
+
+CREATE OR REPLACE FUNCTION financial_screener.get_processing_progress()
+RETURNS TABLE (metric varchar(50), value bigint, percentage numeric(5, 2))
+LANGUAGE sql STABLE AS $$
+    WITH expected AS (
+        SELECT exchange.id AS exchange_id,
+               (SELECT max(published.session) FROM financial_screener.exchange_sessions AS published
+                WHERE published.exchange_id = exchange.id AND published.closes_at + exchange.publication_delay <= now()) AS session
+        FROM financial_screener.exchanges AS exchange
+    ), counted AS (
+        SELECT count(*) AS total,
+               count(*) FILTER (WHERE fundamentals_loaded) AS fundamentals,
+               count(*) FILTER (WHERE prices_checked_to >= expected.session AND NOT needs_prices_reprocess) AS prices,
+               count(*) FILTER (WHERE indicators_calculated AND NOT needs_indicators_reprocess AND NOT needs_prices_reprocess
+                                AND indicators_calculated_at >= prices_changed_at) AS indicators,
+               count(*) FILTER (WHERE consecutive_failures >= 3) AS failed
+        FROM financial_screener.asset_processing_state AS state
+        LEFT JOIN expected ON expected.exchange_id = state.exchange_id
+        WHERE state.in_universe
+    )
+    SELECT row.metric::varchar(50), row.value, round(100.0 * row.value / nullif(counted.total, 0), 2)::numeric(5, 2)
+    FROM counted, LATERAL (VALUES
+        (1, 'total_tickers', counted.total),
+        (2, 'fundamentals_complete', counted.fundamentals),
+        (3, 'prices_up_to_date', counted.prices),
+        (4, 'indicators_current', counted.indicators),
+        (5, 'failed_tickers', counted.failed)
+    ) AS row (ordinal, metric, value)
+    ORDER BY row.ordinal
+$$;
+
+-- component: all, fundamentals, prices (its splits and dividends too) or indicators. Returns whether there is such a ticker (AAPL.US).
+CREATE OR REPLACE FUNCTION financial_screener.reset_ticker_for_reprocessing(p_ticker text, p_component text DEFAULT 'all')
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_component NOT IN ('all', 'fundamentals', 'prices', 'indicators') THEN
+        RAISE EXCEPTION 'component: % is not one of all, fundamentals, prices, indicators', p_component
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    UPDATE financial_screener.asset_processing_state
+    SET needs_fundamentals_reprocess = needs_fundamentals_reprocess OR p_component IN ('all', 'fundamentals'),
+        needs_prices_reprocess = needs_prices_reprocess OR p_component IN ('all', 'prices'),
+        needs_indicators_reprocess = needs_indicators_reprocess OR p_component IN ('all', 'indicators'),
+        splits_checked_to = CASE WHEN p_component IN ('all', 'prices') THEN NULL ELSE splits_checked_to END,
+        dividends_checked_to = CASE WHEN p_component IN ('all', 'prices') THEN NULL ELSE dividends_checked_to END,
+        prices_next_attempt_at = NULL,
+        actions_next_attempt_at = NULL,
+        fundamentals_next_attempt_at = NULL,
+        prices_failures = 0,
+        actions_failures = 0,
+        fundamentals_failures = 0,
+        indicators_failures = 0,
+        last_error_at = NULL,
+        last_error_code = NULL,
+        last_error_message = NULL
+    WHERE ticker = p_ticker;
+    RETURN FOUND;
+END
+$$;
+
+-- One request an asset: 1 call each for its history, its splits and its dividends, 10 for its fundamentals; what a run needs at most.
+CREATE OR REPLACE FUNCTION financial_screener.calculate_required_api_calls()
+RETURNS TABLE (processing_need text, assets bigint, required_calls bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT need.processing_need, count(*),
+           sum(CASE need.processing_need WHEN 'bulk_load' THEN 13 WHEN 'price_update' THEN 3 ELSE 0 END)
+    FROM financial_screener.v_assets_needing_processing AS need
+    GROUP BY need.processing_need
+    ORDER BY need.processing_need
+$$;

@@ -4,12 +4,9 @@ SET fundamentals_loaded = true,
     fundamentals_loaded_at = now(),
     fundamentals_execution_id = %(execution_id)s::text,
     last_fundamental_update = now(),
-    next_fundamental_refresh = ((now() AT TIME ZONE 'UTC')::date + CASE state.fundamental_refresh_frequency
-        WHEN 'daily' THEN interval '1 day'
-        WHEN 'weekly' THEN interval '7 days'
-        WHEN 'monthly' THEN interval '1 month'
-        WHEN 'quarterly' THEN interval '3 months'
-    END)::date,
+    next_fundamental_refresh = financial_screener.next_fundamental_refresh(
+        state.asset_id, state.fundamental_refresh_frequency, (now() AT TIME ZONE 'UTC')::date,
+        (SELECT asset.eodhd_earnings FROM financial_screener.assets AS asset WHERE asset.id = state.asset_id)),
     fundamentals_next_attempt_at = NULL,
     needs_fundamentals_reprocess = false,
     fundamentals_failures = 0,

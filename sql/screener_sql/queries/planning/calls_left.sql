@@ -1,8 +1,9 @@
 -- The calls left of the GMT day, what the run must keep taken off; those left of what the run may use (NULL: no bound); and whether the
--- day has calls that the run must keep.
+-- day has calls that the run must keep; and what a later day may have for such a run.
 SELECT day.remaining - coalesce(budget.keep_calls, 0) AS day_left,
        budget.max_calls - budget.calls_used AS run_left,
-       day.remaining > 0 AND coalesce(budget.keep_calls, 0) > 0 AS kept
+       day.remaining > 0 AND coalesce(budget.keep_calls, 0) > 0 AS kept,
+       least(day.most - coalesce(budget.keep_calls, 0), budget.max_calls) AS per_day
 FROM (SELECT (%(now)s::timestamptz AT TIME ZONE 'UTC')::date AS day) AS gmt
 LEFT JOIN financial_screener.api_daily_quota AS quota ON quota.day = gmt.day
 LEFT JOIN financial_screener.vendor_account AS account ON true
@@ -10,6 +11,7 @@ CROSS JOIN LATERAL (
     SELECT CASE
         WHEN quota.spent THEN 0
         ELSE coalesce(quota.calls_limit, account.daily_limit, 0) - coalesce(quota.calls_used, 0)
-    END AS remaining
+    END AS remaining,
+    coalesce(quota.calls_limit, account.daily_limit, 0) AS most
 ) AS day
 LEFT JOIN financial_screener.execution_budgets AS budget ON budget.execution_id = %(execution_id)s::text

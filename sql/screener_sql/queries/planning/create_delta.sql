@@ -1,18 +1,8 @@
--- What discovery found, for the rest of the planning transaction; gap: sessions that are missing, NULL where the whole history is.
-CREATE TEMPORARY TABLE delta (
-    group_name       text NOT NULL,
-    group_ordinal    integer NOT NULL,
-    asset_id         integer PRIMARY KEY,
-    exchange_id      smallint NOT NULL,
-    ticker           text NOT NULL,
-    expected_to      date,
-    fetch_from       date NOT NULL,
-    prices_loaded    boolean NOT NULL,
-    prices_due       boolean NOT NULL,
-    gap              integer,
-    fundamentals_due boolean NOT NULL,
-    backing_off      boolean NOT NULL,
-    unwanted         integer NOT NULL,
-    checked_to       date,
-    fundamentals_at  timestamptz
-) ON COMMIT DROP
+-- What each asset needs, for the rows of the plan; refreshing: its whole history is fetched though nothing is known to have changed.
+CREATE TEMPORARY TABLE delta ON COMMIT DROP AS
+SELECT need.asset_id, need.exchange_id, need.prices_since, need.splits_since, need.dividends_since, need.fundamentals_due,
+       need.backing_off, need.prices_loaded, need.fetch_from, refresh.asset_id IS NOT NULL AS refreshing
+FROM financial_screener.asset_needs(
+    %(exchange_ids)s::smallint[], %(named)s::integer[], %(prices_to)s::date[], %(actions_to)s::date[],
+    %(asset_types)s::text[], %(operations)s::text[], %(history_from)s::date, %(now)s::timestamptz) AS need
+LEFT JOIN queue AS refresh ON refresh.asset_id = need.asset_id AND refresh.step = 5

@@ -1,18 +1,18 @@
--- One fetch for each item that goes by its own request: prices before fundamentals, most wanted and stalest first.
-INSERT INTO financial_screener.plan_fetches (execution_id, group_name, ordinal, kind, exchange_id, asset_id, date_from, date_to, calls, state)
-SELECT item.execution_id, item.group_name,
-       (1000000 + row_number() OVER (
-           ORDER BY item.operation = 'fundamentals_bulk',
-                    CASE WHEN item.operation = 'fundamentals_bulk' THEN delta.fundamentals_at END NULLS FIRST,
-                    delta.checked_to NULLS FIRST, delta.unwanted, item.id
-       ))::integer,
-       CASE WHEN item.operation = 'fundamentals_bulk' THEN 'fundamentals' ELSE 'prices' END,
-       item.exchange_id, item.asset_id,
-       CASE WHEN item.operation <> 'fundamentals_bulk' THEN delta.fetch_from END,
-       CASE WHEN item.operation <> 'fundamentals_bulk'
-            THEN coalesce(item.expected_to, %(as_of)s::date, (%(now)s::timestamptz AT TIME ZONE 'UTC')::date) END,
-       item.planned_calls,
-       CASE WHEN %(dry_run)s::boolean THEN 'deferred' ELSE 'planned' END
-FROM financial_screener.plan_items AS item
-JOIN delta ON delta.asset_id = item.asset_id
-WHERE item.execution_id = %(execution_id)s::text AND item.state = 'planned' AND item.way = 'asset'
+-- The requests of single assets that fit into the calls left: prices, then splits and dividends, then fundamentals, each in the order of
+-- the queue; and, after all else, the histories that are fetched again.
+INSERT INTO financial_screener.plan_fetches
+    (execution_id, group_name, ordinal, kind, purpose, exchange_id, asset_id, date_from, date_to, calls, state)
+SELECT %(execution_id)s::text, choice.group_name, work.base + queue.rank, work.kind, work.purpose, queue.exchange_id, queue.asset_id,
+       CASE WHEN queue.step <> 4 THEN delta.fetch_from END,
+       CASE WHEN queue.step <> 4 THEN coalesce(choice.prices_to, %(as_of)s::date, (%(now)s::timestamptz AT TIME ZONE 'UTC')::date) END,
+       work.calls, CASE WHEN %(dry_run)s::boolean THEN 'deferred' ELSE 'planned' END
+FROM (VALUES
+    (1, 'prices', 'due', 1000000, 1, %(prices_fit)s::integer),
+    (2, 'splits', 'due', 100000000, 1, %(actions_fit)s::integer),
+    (3, 'dividends', 'due', 100000000, 1, %(actions_fit)s::integer),
+    (4, 'fundamentals', 'due', 300000000, 10, %(fundamentals_fit)s::integer),
+    (5, 'prices', 'refresh', 500000000, 1, NULL)
+) AS work (step, kind, purpose, base, calls, fit)
+JOIN queue ON queue.step = work.step AND queue.page IS NULL AND (work.fit IS NULL OR queue.rank <= work.fit)
+JOIN delta ON delta.asset_id = queue.asset_id
+JOIN choice ON choice.exchange_id = queue.exchange_id

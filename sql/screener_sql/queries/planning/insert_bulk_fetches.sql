@@ -1,12 +1,19 @@
--- The bulk requests of an exchange: of each of its latest sessions the dividends, the splits, then the bars, oldest session first.
-INSERT INTO financial_screener.plan_fetches (execution_id, group_name, ordinal, kind, exchange_id, session, date_from, date_to, calls, state)
-SELECT %(execution_id)s::text, scope.group_name, (row_number() OVER (ORDER BY latest.session, request.ordinal))::integer, request.kind,
-       %(exchange_id)s::smallint, latest.session, latest.session, latest.session, 100,
+-- The bulk requests: of each session the dividends, the splits, then the bars, oldest session first; and, after all else, the sessions
+-- whose volumes have become final.
+INSERT INTO financial_screener.plan_fetches
+    (execution_id, group_name, ordinal, kind, purpose, exchange_id, session, date_from, date_to, calls, state)
+SELECT %(execution_id)s::text, choice.group_name,
+       (CASE request.purpose WHEN 'due' THEN 1000 ELSE 400000000 END
+        + row_number() OVER (PARTITION BY request.purpose ORDER BY asked.session, request.place, choice.exchange_id))::integer,
+       request.kind, request.purpose, choice.exchange_id, asked.session, asked.session, asked.session, 100,
        CASE WHEN %(dry_run)s::boolean THEN 'deferred' ELSE 'planned' END
-FROM (SELECT group_name, expected_to FROM delta WHERE exchange_id = %(exchange_id)s::smallint LIMIT 1) AS scope
-CROSS JOIN LATERAL (
-    SELECT session FROM financial_screener.exchange_sessions
-    WHERE exchange_id = %(exchange_id)s::smallint AND session <= scope.expected_to
-    ORDER BY session DESC LIMIT %(sessions)s::integer
-) AS latest
-CROSS JOIN (VALUES (1, 'bulk_dividends'), (2, 'bulk_splits'), (3, 'bulk_prices')) AS request (ordinal, kind)
+FROM choice
+CROSS JOIN LATERAL (VALUES
+    (1, 'bulk_dividends', 'due', choice.dividends_cut, choice.actions_to, choice.dividends_fit),
+    (2, 'bulk_splits', 'due', choice.splits_cut, choice.actions_to, choice.splits_fit),
+    (3, 'bulk_prices', 'due', choice.prices_cut, choice.prices_to, choice.prices_fit),
+    (4, 'bulk_prices', 'correction', choice.correction - 1, choice.correction, true)
+) AS request (place, kind, purpose, since, until, fit)
+JOIN financial_screener.exchange_sessions AS asked
+    ON asked.exchange_id = choice.exchange_id AND asked.session > request.since AND asked.session <= request.until
+WHERE request.fit

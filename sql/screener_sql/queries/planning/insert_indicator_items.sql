@@ -18,5 +18,6 @@ CROSS JOIN LATERAL (
              AND state.indicators_calculated_at >= state.prices_changed_at THEN 'up_to_date'
     END AS why_not
 ) AS judged
-WHERE (%(exchanges)s::text[] IS NULL OR exchange.code = ANY (%(exchanges)s::text[]))
+WHERE asset.kind = 'listing'
+  AND (%(exchanges)s::text[] IS NULL OR exchange.code = ANY (%(exchanges)s::text[]))
   AND CASE WHEN %(symbols)s::text[] IS NULL THEN state.prices_loaded ELSE asset.code = ANY (%(symbols)s::text[]) END

@@ -1,2 +1,2 @@
 -- Tells the planner how large the run is; a fresh temporary table counts as small.
-ANALYZE delta
+ANALYZE delta, queue, choice

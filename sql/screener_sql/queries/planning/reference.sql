@@ -1,0 +1,43 @@
+-- The index and the rates that the run's exchanges need and that do not reach their newest session yet, each at the first group that needs
+-- it: an exchange's benchmark, and a rate for each currency of its listings (of those named, where the group names them). The distinct
+-- currencies are found by skipping through their index. scope: [{"group_ordinal", "exchange_id", "prices_to", "named": [..] or null}]
+WITH RECURSIVE wanted AS (
+    SELECT * FROM jsonb_to_recordset(%(scope)s::jsonb) AS wanted (group_ordinal integer, exchange_id smallint, prices_to date, named integer[])
+    WHERE prices_to <> '-infinity'
+), listed AS (
+    SELECT wanted.exchange_id, (
+        SELECT min(currency) FROM financial_screener.assets AS asset
+        WHERE asset.exchange_id = wanted.exchange_id AND asset.listed AND asset.kind = 'listing'
+    ) AS currency
+    FROM wanted WHERE wanted.named IS NULL
+    UNION ALL
+    SELECT listed.exchange_id, (
+        SELECT min(asset.currency) FROM financial_screener.assets AS asset
+        WHERE asset.exchange_id = listed.exchange_id AND asset.listed AND asset.kind = 'listing' AND asset.currency > listed.currency
+    )
+    FROM listed WHERE listed.currency IS NOT NULL
+), used AS (
+    SELECT exchange_id, currency FROM listed
+    UNION
+    SELECT asset.exchange_id, asset.currency
+    FROM wanted JOIN financial_screener.assets AS asset ON asset.id = ANY (wanted.named)
+), series AS (
+    SELECT wanted.group_ordinal, wanted.prices_to, exchange.benchmark AS ticker
+    FROM wanted JOIN financial_screener.exchanges AS exchange ON exchange.id = wanted.exchange_id
+    UNION ALL
+    SELECT wanted.group_ordinal, wanted.prices_to, coalesce(unit.currency, used.currency) || 'USD.FOREX'
+    FROM wanted
+    JOIN used ON used.exchange_id = wanted.exchange_id
+    LEFT JOIN financial_screener.currency_units AS unit ON unit.code = used.currency
+    WHERE coalesce(unit.currency, used.currency) <> 'USD'
+)
+SELECT asset.id, asset.exchange_id, min(series.group_ordinal), max(series.prices_to),
+       least(%(history_from)s::date, state.prices_checked_from, state.prices_first_date)
+FROM series
+JOIN financial_screener.assets AS asset ON asset.ticker = series.ticker AND asset.kind <> 'listing'
+JOIN financial_screener.asset_processing_state AS state ON state.asset_id = asset.id
+WHERE (state.prices_next_attempt_at > %(now)s::timestamptz) IS NOT TRUE
+GROUP BY asset.id, asset.exchange_id, state.asset_id
+HAVING state.prices_checked_to IS NULL OR state.prices_checked_to < max(series.prices_to)
+    OR %(history_from)s::date < state.prices_checked_from - 31
+ORDER BY min(series.group_ordinal), asset.id
