@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 RECORDED_EXCHANGE = "US"
 """The exchange whose symbol changes the vendor keeps a record of."""
 RECORD = endpoints.symbol_change_history(date.min, date.min).name
-CHANGES_BEFORE = timedelta(days=10)
+CHANGES_BEFORE = timedelta(days=31)
 """The record of changes is asked for from so long before the list before: neither is punctual."""
 BARS_COMPARED = 60
 

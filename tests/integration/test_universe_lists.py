@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -270,6 +271,104 @@ def test_a_list_that_lacks_too_much_is_kept_flagged_and_asked_again(
     assert world.preflight().code == 0
     assert world.details()[None, "preflight_symbols"] == ("success", 1)
     assert world.value(flags) == []
+
+
+# As the vendor does it, by its own clock
+
+
+def yesterday() -> str:
+    return str(datetime.now(UTC).date() - timedelta(days=1))
+
+
+def us_spec() -> dict[str, object]:
+    return {"groups": [{"name": "us", "exchanges": ["US"]}], "history": {"years": 1}}
+
+
+@pytest.mark.parametrize("in_plan", [True, False], ids=["on record", "the record not in the plan"])
+def test_a_rename_in_the_us_is_believed_from_the_record(world: World, in_plan: bool) -> None:
+    world.simulator.clock(data=None)
+    row = next(
+        each
+        for each in world.simulator.get("exchange-symbol-list/US").json()
+        if each["Type"] == "Common Stock"
+    )
+    asset = add(world, row["Code"], "US", name=row["Name"], currency="USD", isin=None)
+    event = {"kind": "rename", "ticker": f"{row['Code']}.US", "on": yesterday(), "code": "ZZNEW"}
+    world.simulator.admin("faults", [event])
+    if not in_plan:
+        world.simulator.admin("account", {"withdrawn": ["symbol-change-history"]})
+    world.open(us_spec())
+
+    assert world.preflight().code == 0
+
+    asked = world.details()[None, "preflight_symbol_changes"]
+    if in_plan:
+        assert asked == ("success", 5)
+        assert ticker_of(world, asset) == ("ZZNEW.US", "ZZNEW.US")
+        assert happened(world) == [("ZZNEW", "renamed")]
+    else:
+        assert asked == ("failed", 0)
+        assert happened(world) == [(row["Code"], "delisted")]
+        assert "does not include the record of symbol changes" in str(notes(world))
+    assert world.value("SELECT count(*) FROM assets WHERE ticker = 'ZZNEW.US'") == 1
+
+
+def test_a_list_by_the_vendors_events_from_day_to_day(world: World) -> None:
+    world.simulator.clock(data=None)
+    world.open(SPEC)
+    assert world.preflight().code == 0
+    given, gone, changed = (
+        row["code"]
+        for row in world.rows(
+            "SELECT code FROM assets WHERE kind = 'listing' AND isin IS NOT NULL"
+            " AND currency = 'CHF' ORDER BY code LIMIT 3"
+        )
+    )
+    ids = {code: world.asset_id(f"{code}.SW") for code in (given, gone, changed)}
+    world.rows("UPDATE exchanges SET listed_at = listed_at - interval '2 days' RETURNING id")
+    on = yesterday()
+    world.simulator.admin(
+        "faults",
+        [
+            {"kind": "reuse", "ticker": f"{given}.SW", "on": on},
+            {"kind": "delisting", "ticker": f"{gone}.SW", "on": on},
+            {"kind": "change", "ticker": f"{changed}.SW", "on": on, "set": {"Currency": "EUR"}},
+            {"kind": "listing", "ticker": "NEWCO.SW", "on": on},
+        ],
+    )
+    world.open(SPEC, execution_id="run-2")
+
+    assert world.preflight().code == 0
+
+    assert world.rows(
+        "SELECT ticker, listed FROM assets WHERE id = ANY (%s) ORDER BY id", list(ids.values())
+    ) == [
+        {"ticker": f"{given}_old.SW", "listed": False},
+        {"ticker": f"{gone}.SW", "listed": False},
+        {"ticker": f"{changed}.SW", "listed": True},
+    ]
+    assert sorted(
+        (row["event"], row["code"])
+        for row in world.rows(
+            "SELECT event, code FROM asset_events JOIN assets ON assets.id = asset_id"
+            " WHERE execution_id = 'run-2'"
+        )
+    ) == sorted(
+        [
+            ("renamed", f"{given}_old"),
+            ("delisted", f"{given}_old"),
+            ("new", given),
+            ("delisted", gone),
+            ("currency_changed", changed),
+            ("new", "NEWCO"),
+        ]
+    )
+    assert world.asset_id(f"{given}.SW") not in ids.values()
+    # The next reading finds all as it was left.
+    world.rows("UPDATE exchanges SET listed_at = listed_at - interval '2 days' RETURNING id")
+    world.open(SPEC, execution_id="run-3")
+    assert world.preflight().code == 0
+    assert world.value("SELECT count(*) FROM asset_events WHERE execution_id = 'run-3'") == 0
 
 
 async def test_fifty_thousand_rows_are_compared_and_stored_in_seconds(owner: Owner) -> None:
