@@ -47,6 +47,7 @@ class KnownExchange:
     """`listings` or `reference`."""
     listed_at: datetime | None
     listed_rows: int | None
+    believe_next_list: bool
     details: object
     """The vendor's details, as they came; None without."""
     details_at: datetime | None
@@ -176,6 +177,8 @@ async def store_changes(
     if changes.delisted:
         await run(cursor, "unlist_assets", {"asset_ids": list(changes.delisted)})
     await run(cursor, "insert_states", scope)
+    if changes.retry:
+        await run(cursor, "retry_assets", {"asset_ids": list(changes.retry)})
     if changes.refetch:
         await run(cursor, "refetch_assets", {"asset_ids": list(changes.refetch)})
     if changes.events:

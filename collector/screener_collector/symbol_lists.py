@@ -126,11 +126,13 @@ class SymbolLists:
         self, exchange: KnownExchange, listings: parse.Listings, found: Comparison
     ) -> bool:
         before = exchange.listed_rows or 0
-        return (
-            bool(listings.rows)
-            and is_believable(found.listed, found.lost)
-            and is_believable(before, before - len(listings.rows))
-            and is_believable(len(listings.rows) + listings.broken, listings.broken)
+        return bool(listings.rows) and (
+            exchange.believe_next_list
+            or (
+                is_believable(found.listed, found.lost)
+                and is_believable(before, before - len(listings.rows))
+                and is_believable(len(listings.rows) + listings.broken, listings.broken)
+            )
         )
 
     async def _doubt(
@@ -155,6 +157,7 @@ class SymbolLists:
             f"The vendor's symbol list of {exchange.code} lacks {found.lost} of {found.listed}"
             f" assets, has {len(listings.rows)} rows ({exchange.listed_rows or 0} before) and"
             f" {listings.broken} broken ones, and was not believed; the assets stay as they were."
+            " If it is right, set exchanges.believe_next_list."
         )
 
     # Doubts

@@ -217,6 +217,8 @@ class Changes:
     delisted: tuple[int, ...]
     refetch: tuple[int, ...]
     """Assets whose stored history may not be theirs any more."""
+    retry: tuple[int, ...]
+    """Assets that could not be had while their code was another or none: failures are forgotten."""
     events: tuple[Event, ...]
     """An event of an added listing has no asset id yet."""
 
@@ -266,7 +268,17 @@ def settle(found: Comparison, proofs: Proofs) -> Changes:
     ]
     events.extend(Event(None, row.code, "new", None, _said(row)) for row in added)
     return Changes(
-        tuple(renames), tuple(added), tuple(updated), tuple(delisted), tuple(refetch), tuple(events)
+        renamed=tuple(renames),
+        added=tuple(added),
+        updated=tuple(updated),
+        delisted=tuple(delisted),
+        refetch=tuple(refetch),
+        retry=tuple(
+            event.asset_id
+            for event in events
+            if event.event in ("renamed", "relisted") and event.asset_id is not None
+        ),
+        events=tuple(events),
     )
 
 

@@ -273,6 +273,25 @@ def test_a_list_that_lacks_too_much_is_kept_flagged_and_asked_again(
     assert world.value(flags) == []
 
 
+def test_people_can_have_a_list_believed_that_lacks_much(world: World) -> None:
+    world.open(SPEC)
+    assert world.preflight().code == 0
+    world.rows(
+        "UPDATE exchanges SET listed_at = NULL, believe_next_list = true WHERE code = 'SW'"
+        " RETURNING id"
+    )
+    body = json.dumps([{"Code": "ABC", "Type": "Common Stock", "Name": "Abc"}])
+    world.simulator.admin("faults", [{"endpoint": "exchange-symbol-list", "body": body}])
+    world.open(SPEC, execution_id="run-2")
+
+    assert world.preflight().code == 0
+
+    assert world.rows("SELECT code FROM assets WHERE listed AND kind = 'listing'") == [
+        {"code": "ABC"}
+    ]
+    assert not world.value("SELECT believe_next_list FROM exchanges WHERE code = 'SW'")
+
+
 # As the vendor does it, by its own clock
 
 
@@ -297,10 +316,16 @@ def test_a_rename_in_the_us_is_believed_from_the_record(world: World, in_plan: b
     world.simulator.admin("faults", [event])
     if not in_plan:
         world.simulator.admin("account", {"withdrawn": ["symbol-change-history"]})
+    world.rows(
+        "UPDATE asset_processing_state SET prices_failures = 3,"
+        " prices_next_attempt_at = now() + interval '4 days' RETURNING asset_id"
+    )
     world.open(us_spec())
 
     assert world.preflight().code == 0
 
+    failures = "SELECT prices_failures FROM asset_processing_state WHERE asset_id = %s"
+    assert world.value(failures, asset) == (0 if in_plan else 3)
     asked = world.details()[None, "preflight_symbol_changes"]
     if in_plan:
         assert asked == ("success", 5)

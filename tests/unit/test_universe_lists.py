@@ -67,7 +67,7 @@ def renames(changes: Changes) -> dict[int, str]:
 
 def test_a_list_that_says_the_same_changes_nothing() -> None:
     _, changes = settled([known(1, A), known(2, B)], [A, B])
-    assert changes == Changes((), (), (), (), (), ())
+    assert changes == Changes((), (), (), (), (), (), ())
 
 
 @pytest.mark.parametrize(
@@ -134,6 +134,7 @@ def test_a_rename_on_record_keeps_the_asset() -> None:
     assert found.wants_changes
     assert renames(changes) == {1: "AA"}
     assert events(changes) == [("AA", "renamed")]
+    assert changes.retry == (1,)
     assert not changes.added and not changes.delisted
     (event,) = changes.events
     assert event.old is not None and event.new is not None

@@ -6,6 +6,7 @@ ALTER TABLE financial_screener.exchanges
     ADD COLUMN volumes_final_after interval,
     ADD COLUMN listed_rows integer,
     ADD COLUMN listed_types text[],
+    ADD COLUMN believe_next_list boolean NOT NULL DEFAULT false,
     ADD COLUMN flags text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN financial_screener.exchanges.kind IS 'reference: INDX and FOREX, whose assets are indices and rates, outside the universe and its counts.';
 COMMENT ON COLUMN financial_screener.exchanges.actions_time IS
@@ -14,6 +15,8 @@ COMMENT ON COLUMN financial_screener.exchanges.volumes_final_after IS
     'From the close until the vendor''s volumes are final, where it publishes preliminary ones: then the session is asked for again.';
 COMMENT ON COLUMN financial_screener.exchanges.listed_rows IS 'Rows of the vendor''s latest symbol list, all types.';
 COMMENT ON COLUMN financial_screener.exchanges.listed_types IS 'The types of assets that were wanted of it.';
+COMMENT ON COLUMN financial_screener.exchanges.believe_next_list IS
+    'Set by people: the next list is believed whatever it lacks, once; for an exchange that the vendor really lists less of.';
 COMMENT ON COLUMN financial_screener.exchanges.benchmark IS 'The index that its assets are compared with, such as GSPC.INDX.';
 COMMENT ON COLUMN financial_screener.exchanges.flags IS 'What is doubtful about it: no known calendar, a zone that contradicts the MIC, details that were not believed.';
 UPDATE financial_screener.exchanges SET volumes_final_after = '12 hours' WHERE code = 'US';

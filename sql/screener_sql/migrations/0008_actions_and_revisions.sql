@@ -62,18 +62,6 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT ((asked_at AT TIME ZONE 'UTC') - actions_time)::date - 1
 $$;
 
--- US dollars for one of a currency on a day, or up to ten days before; NULL: not known.
-CREATE FUNCTION financial_screener.usd_rate(currency text, on_day date) RETURNS double precision
-LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN currency = 'USD' THEN 1 ELSE (
-        SELECT bar.close
-        FROM financial_screener.assets AS rate
-        JOIN financial_screener.stock_prices AS bar ON bar.asset_id = rate.id
-        WHERE rate.ticker = currency || 'USD.FOREX' AND rate.kind = 'fx' AND bar.date BETWEEN on_day - 10 AND on_day
-        ORDER BY bar.date DESC LIMIT 1
-    ) END
-$$;
-
 -- What a newer text of statements says, and beside it what it lacks of an older one: periods by their dates, or (in lists, which are
 -- objects with the keys "0", "1", …, newest first) by the dates in their entries.
 CREATE FUNCTION financial_screener.lengthened(older jsonb, newer jsonb) RETURNS jsonb
@@ -162,8 +150,8 @@ GRANT SELECT ON financial_screener.price_revision_blocks, financial_screener.pri
 GRANT INSERT ON financial_screener.price_revision_blocks, financial_screener.bulk_days TO screener_collector;
 GRANT DELETE ON financial_screener.stock_prices TO screener_collector;
 REVOKE EXECUTE ON FUNCTION
-    financial_screener.actions_final_to(timestamptz, time), financial_screener.usd_rate(text, date),
+    financial_screener.actions_final_to(timestamptz, time),
     financial_screener.lengthened(jsonb, jsonb)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION financial_screener.actions_final_to(timestamptz, time) TO screener_operator, screener_collector;
-GRANT EXECUTE ON FUNCTION financial_screener.usd_rate(text, date), financial_screener.lengthened(jsonb, jsonb) TO screener_collector;
+GRANT EXECUTE ON FUNCTION financial_screener.lengthened(jsonb, jsonb) TO screener_collector;

@@ -51,7 +51,7 @@ CROSS JOIN LATERAL (
 ) AS paid
 CROSS JOIN LATERAL (
     SELECT CASE WHEN unit.of_dividend = unit.of_asset THEN 1
-                ELSE financial_screener.usd_rate(unit.of_dividend, action.ex_date)
-                     / financial_screener.usd_rate(unit.of_asset, action.ex_date) END AS rate
+                ELSE financial_screener.usd_per(unit.of_dividend, action.ex_date)
+                     / financial_screener.usd_per(unit.of_asset, action.ex_date) END AS rate
 ) AS rate
 ORDER BY action.asset_id, action.ex_date, action.kind, open.before_date
