@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,29 @@ class Simulator:
         answer = self._client.put(f"{self.root}/admin/{path}", content=json.dumps(body))
         assert answer.status_code == 400, answer.text
         return str(answer.json()["error"])
+
+    def faults(self, *entries: Mapping[str, Any], seed: int = 1) -> None:
+        """Puts a script of faults and events in the place of the one before; none ends them."""
+        self.admin("faults", {"seed": seed, "faults": list(entries)})
+
+    def arrivals(self, since: int = 0) -> list[dict[str, Any]]:
+        """Every request that arrived after number `since`, refused ones too."""
+        found: list[dict[str, Any]] = []
+        while page := self.admin(f"log?since={since + len(found)}&limit=20000"):
+            found += page
+        return found
+
+    def published(self, exchange: str, first: str, last: str) -> dict[str, Any]:
+        """What is published last of an exchange between two days, both included."""
+        truth: dict[str, Any] = self.admin(f"published?exchange={exchange}&from={first}&to={last}")
+        return truth
+
+    def step(self, exchange: str, sessions: int = 1, hours: float = 0.0) -> str:
+        """Moves both clocks to so many hours after the publication of a next session: the moment
+        of the data clock.
+        """
+        step = {"exchange": exchange, "sessions": sessions, "hours": hours}
+        return str(self.admin("clock", {"step": step})["data"])
 
     def clock(self, **moments: str | None) -> None:
         """Sets `data` and `accounting`; None is real time."""

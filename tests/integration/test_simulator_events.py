@@ -3,10 +3,12 @@ vendor's convention says they do.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import fault_series
 import pytest
 
 from screener_local.simulator import answers, references, script, series
@@ -667,6 +669,19 @@ def test_a_series_that_cannot_be_served_names_its_field(change: dict[str, Any], 
         series.parse(GIVEN | change)
 
 
+@pytest.mark.skipif(not fault_series.names(), reason="no shared data")
+def test_real_series_with_faults_are_served_in_the_vendors_form(world: World) -> None:
+    for number, name in enumerate(fault_series.names()):
+        given = fault_series.document(name, f"REAL{number}.MC")
+        world.give(series.parse(given))
+        rows = eod(world, f"REAL{number}.MC", "2000-01-01", "2030-01-01", hours_later(24 * 700))
+        assert rows == given["bars"], name
+        now = hours_later(24 * 700)
+        assert len(get(world, f"splits/REAL{number}.MC", now)) == len(given["splits"])
+        paid = [row["value"] for row in get(world, f"div/REAL{number}.MC", now)]
+        assert paid == pytest.approx([row["value"] for row in given["dividends"]], abs=1e-6)
+
+
 # -- the truth ------------------------------------------------------------------------------------
 
 
@@ -691,3 +706,36 @@ def test_what_is_published_last_is_what_the_endpoints_say(world: World, code: st
     listed = {row["Code"] for row in get(world, "exchange-symbol-list/MC")}
     assert set(every["listed"]) == listed
     assert to_date(low).isoformat() == "2023-09-04"
+
+
+def test_us_may_be_as_large_as_the_real_one() -> None:
+    large = World(1, None, None, us_rows=45_000)
+    stocks = codes(large, exchange="US", type="common_stock")
+    assert len(stocks) == US.size
+    assert len(bulk(large, "US", "2023-09-19")) > 43_000
+
+
+def test_a_year_of_sessions_is_walked_cheaply(world: World, code: str) -> None:
+    """Every event of a year is put at once; each session then shows what is new, and the last
+    truth is what the whole history says.
+    """
+    put(
+        world,
+        *(
+            {"kind": "split", "ticker": f"{code}.MC", "session": "2023-03-07", "ratio": "2/1"},
+            {"kind": "volume", "exchange": "MC", "hours": 10},
+            {"kind": "listing", "ticker": "NEWCO.MC", "on": "2023-04-03"},
+            {"kind": "delisting", "ticker": "NEWCO.MC", "on": "2023-08-01"},
+        ),
+    )
+    view = world.view(MC, EVENING)
+    low = to_day(date(2022, 9, 19))
+    sessions = [day for day in view.sessions.days.tolist() if low <= day <= view.visible]
+    began = time.process_time()
+    for day in sessions:
+        moment = datetime.combine(to_date(day), datetime.min.time(), UTC) + timedelta(hours=23)
+        shown = world.view(MC, moment)
+        assert shown.visible == day
+        assert len(shown.day(day)) > 200
+    assert time.process_time() - began < 60
+    assert len(sessions) > 250

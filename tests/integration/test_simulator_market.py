@@ -177,6 +177,26 @@ def test_the_adjusted_ratio_across_an_ex_date_is_the_raw_one_with_the_dividend_p
     assert seen > 100
 
 
+def test_every_action_does_to_k_exactly_what_the_convention_says() -> None:
+    """k before over k at the ex-date: old / new, or 1 - amount / raw close before."""
+    seen = {"split": 0, "dividend": 0}
+    for asset in range(300):
+        expected = {item.day: item.old / item.new for item in MARKET.splits(asset, VISIBLE)}
+        paid = {item.day: item.amount for item in MARKET.dividends(asset, VISIBLE)}
+        bars = MARKET.history(asset, 0, VISIBLE, VISIBLE)
+        factor = bars.adjusted / bars.close
+        for day in sorted({*expected, *paid}):
+            at = int(np.searchsorted(bars.at, day))
+            around = bars.adjusted[at - 1 : at + 1]
+            if at == 0 or at == len(bars) or int(bars.at[at]) != day or around.min() < 2:
+                continue
+            ratio = expected.get(day, 1.0) * (1.0 - paid.get(day, 0.0) / bars.close[at - 1])
+            assert factor[at - 1] / factor[at] == pytest.approx(ratio, rel=1e-4 / around.min())
+            seen["split" if day in expected else "dividend"] += 1
+    assert seen["split"] > 20
+    assert seen["dividend"] > 1000
+
+
 def test_adjusted_close_steps_only_on_ex_dates() -> None:
     for asset in range(0, 300, 11):
         bars = MARKET.history(asset, VISIBLE - 1500, VISIBLE, VISIBLE)
