@@ -203,7 +203,8 @@ def sort_out(rows: Sequence[Any], first: date, last: date, today: date) -> Sorte
 
     Rules: `row_invalid`, those of RULES, and `date_repeated` for all different bars of a day: which
     of them is right cannot be known. A row that repeats a bar exactly says nothing new and is
-    dropped. What is set aside is in the order of the rows.
+    dropped. What is set aside is in the order of the rows; rows of a day that break the same rule
+    are one, with all of them in it.
     """
     broken = np.array([0 if isinstance(row, dict) else ROW_INVALID for row in rows], np.int8)
     places = np.flatnonzero(broken == 0)
@@ -217,8 +218,8 @@ def sort_out(rows: Sequence[Any], first: date, last: date, today: date) -> Sorte
     columns, places = [column[good][order] for column in columns], places[order]
     keep, repeated = _repeats(columns)
     broken[places[repeated]] = DATE_REPEATED
-    bad = tuple(_bad_bar(rows[at], broken[at]) for at in np.flatnonzero(broken).tolist())
-    return Sorted(Bars(*(column[keep] for column in columns)), bad)
+    bad = [_bad_bar(rows[at], broken[at]) for at in np.flatnonzero(broken).tolist()]
+    return Sorted(Bars(*(column[keep] for column in columns)), _together(bad))
 
 
 def sort_out_day(
@@ -253,6 +254,17 @@ def _bad_bar(row: Any, broken: int) -> BadBar:
     if broken == ROW_INVALID:
         return BadBar(None, _NAMES[broken], {"row": row})
     return BadBar(parse_day(row.get("date")), _NAMES[broken], row)
+
+
+def _together(bad: Sequence[BadBar]) -> tuple[BadBar, ...]:
+    """Where the same day breaks a rule in several rows, one with `rows`: all are kept."""
+    rows: dict[tuple[date | None, str], list[Mapping[str, Any]]] = {}
+    for each in bad:
+        rows.setdefault((each.date, each.rule), []).append(each.row)
+    return tuple(
+        BadBar(day, rule, alike[0] if len(alike) == 1 else {"rows": alike})
+        for (day, rule), alike in rows.items()
+    )
 
 
 def _judge(

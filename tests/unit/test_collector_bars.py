@@ -131,9 +131,18 @@ def test_bars_come_out_by_date_whatever_the_order_of_the_rows() -> None:
 def test_two_different_bars_of_a_day_are_both_set_aside() -> None:
     found = sort_out([row(), row(close=10.5), row("2024-01-11")], FIRST, LAST, TODAY)
     assert [bar[0].day for bar in listed(found.bars)] == [11]
-    assert [(bad.rule, bad.row["close"]) for bad in found.bad] == [
-        ("date_repeated", 11),
-        ("date_repeated", 10.5),
+    assert [(bad.date, bad.rule, bad.row) for bad in found.bad] == [
+        (date(2024, 1, 10), "date_repeated", {"rows": [row(), row(close=10.5)]})
+    ]
+
+
+def test_rows_of_a_day_that_break_the_same_rule_are_all_kept() -> None:
+    rows = [row(low=-1), row(low=-2), row(volume=-1), row(None), 7, row("")]
+    assert [(bad.rule, bad.row) for bad in sort_out(rows, FIRST, LAST, TODAY).bad] == [
+        ("price_not_positive", {"rows": rows[:2]}),
+        ("volume_invalid", rows[2]),
+        ("date_invalid", {"rows": [rows[3], rows[5]]}),
+        ("row_invalid", {"row": 7}),
     ]
 
 
@@ -144,7 +153,8 @@ def test_a_row_that_says_the_same_again_says_nothing() -> None:
 
 def test_what_is_no_row_is_set_aside() -> None:
     found = sort_out(["Unauthenticated", None], FIRST, LAST, TODAY)
-    assert [bad.rule for bad in found.bad] == ["row_invalid", "row_invalid"]
+    both = {"rows": [{"row": "Unauthenticated"}, {"row": None}]}
+    assert [(bad.rule, bad.row) for bad in found.bad] == [("row_invalid", both)]
 
 
 @pytest.mark.parametrize(
@@ -295,9 +305,13 @@ def test_all_rows_at_once_are_judged_as_one_by_one(seed: int) -> None:
         bars, bad = one_by_one(rows)
         found = sort_out(rows, FIRST, LAST, TODAY)
         assert listed(found.bars) == bars
-        assert [(each.rule, each.row) for each in found.bad] == [
-            (rule, {"row": each} if rule == "row_invalid" else each) for rule, each in bad
+        apart = [
+            (bad.rule, each)
+            for bad in found.bad
+            for each in (bad.row["rows"] if bad.row.keys() == {"rows"} else [bad.row])
         ]
+        one_each = [(rule, {"row": each} if rule == "row_invalid" else each) for rule, each in bad]
+        assert sorted(apart, key=str) == sorted(one_each, key=str)
         whole = [(str(at), each) for at, each in enumerate(rows) if isinstance(each, dict)]
         day = sort_out_day(whole, FIRST, TODAY)
         expected = {code: check(each, FIRST, FIRST, TODAY) for code, each in whole}
