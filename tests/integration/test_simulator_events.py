@@ -540,6 +540,11 @@ def test_a_list_is_truncated_for_a_while(world: World) -> None:
         ({"kind": "listing", "ticker": "INF.PA", "on": "2023-09-19"}, "ticker"),
         ({"kind": "rename", "ticker": "INF.PA", "on": "2023-09-19", "code": "AIR"}, "code"),
         ({"kind": "change", "ticker": "INF.PA", "on": "2023-09-19", "set": {"X": 1}}, "set.X"),
+        ({"kind": "change", "ticker": "INF.PA", "on": "2030-09-19", "set": {"Y": "1"}}, "set.Y"),
+        (
+            {"kind": "bar", "ticker": "INF.PA", "session": "2030-09-19", "set": {"low": "x"}},
+            "set.low",
+        ),
         ({"kind": "holiday", "exchange": "MC", "session": "x"}, "session"),
         ({"kind": "details", "exchange": "MC", "day": 1}, "day"),
     ],

@@ -152,8 +152,24 @@ def parse(part: Mapping[str, Any]) -> Event:
     }
     if name == DIVIDEND and (say["amount"] is None) == (say["yield"] is None):
         raise BadFault("amount: a dividend has an amount or a yield")
+    _check_set(name, say.get("set", {}))
     until = None if part.get("until") is None else _moment("until", part["until"])
     return Event(name, exchange, code, low, high, until, say)
+
+
+def _check_set(kind: str, values: Mapping[str, Any]) -> None:
+    """Refuses what a bar or a row of a list does not have. Details may say anything."""
+    if kind == DETAILS:
+        return
+    known = BAR_FIELDS if kind == BAR else LISTING_FIELDS
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise BadFault(f"set.{unknown[0]}: no field of {kind}; there are {', '.join(known)}")
+    for field_name, value in values.items():
+        if kind == BAR and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise BadFault(f"set.{field_name}: a number")
+        if kind != BAR and not isinstance(value, str | None):
+            raise BadFault(f"set.{field_name}: a text")
 
 
 def _subject(part: Mapping[str, Any], subject: str) -> tuple[str, str | None]:
