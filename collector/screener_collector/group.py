@@ -87,6 +87,8 @@ class Group:
         try:
             await self._work()
             code = await self._end()
+            if code is ExitCode.DONE:
+                await self.store.judge_across()
         finally:
             if self._closing is not None:
                 self._closing.cancel()

@@ -173,6 +173,10 @@ class Store:
         """Ends the slice unless a fetch of it is open; whether it has ended."""
         return bool(await self._run("finish_slice"))
 
+    async def judge_across(self) -> None:
+        """Judges what the run got of the slice's exchanges against other sources."""
+        await self._run("judge_across")
+
     async def stop_slice(self, reason: SliceReason, message: str, *, ended: bool) -> None:
         """Says why the slice cannot go on; `ended`: with nothing more to be done for it."""
         await self._run("stop_slice", reason=reason.value, message=message, ended=ended)

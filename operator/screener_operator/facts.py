@@ -125,6 +125,25 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleCount:
+    """How often a run found a rule broken."""
+
+    rule: str
+    severity: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What a run found of the data: bars judged and set aside, findings that set none aside."""
+
+    bars_checked: int = 0
+    quarantined: int = 0
+    flagged: int = 0
+    rules: tuple[RuleCount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All of Postgres that a reconcile looks at, read in one transaction. `execution` None: it was
     never opened.
@@ -139,6 +158,7 @@ class Facts:
     """What the run must leave of the day, as its spec.quota.keepCalls says."""
     workers_alive: int = 0
     """Processes of the run's Jobs that may still store something; a pod outlives its Job."""
+    quality: Quality = Quality()
     unknown_exchanges: tuple[str, ...] = ()
     """Exchanges that the spec names and the database lacks; only asked for an IndicatorRun."""
 

@@ -17,7 +17,7 @@ from screener_operator.conditions import (
     set_conditions,
     shorten,
 )
-from screener_operator.facts import Counts, Facts, JobFacts, JobState, PlanRow, Slice
+from screener_operator.facts import Counts, Facts, JobFacts, JobState, PlanRow, Quality, Slice
 from screener_operator.outcome import judge
 from screener_operator.reasons import FATAL, Reason
 from screener_operator.resources import COLLECTION_RUN, Meta, format_time
@@ -232,7 +232,7 @@ def collection_status(
             "IndicatorsTriggered", None, Reason.NOT_ENDED, "decided when the run has ended"
         )
 
-    return _status(
+    status = _status(
         meta,
         facts,
         groups=groups,
@@ -243,6 +243,9 @@ def collection_status(
         own=[_quota_condition(facts), planned, collected, triggered],
         indicator_run=indicator_run,
     )
+    if facts.quality.bars_checked:
+        status["quality"] = _quality(facts.quality)
+    return status
 
 
 def indicator_status(
@@ -373,6 +376,18 @@ def _status(
         if start_time is not None:
             status["duration"] = format_duration((completed_at - start_time).total_seconds())
     return status
+
+
+def _quality(quality: Quality) -> dict[str, Any]:
+    return {
+        "barsChecked": quality.bars_checked,
+        "quarantined": quality.quarantined,
+        "flagged": quality.flagged,
+        "rules": [
+            {"rule": each.rule, "severity": each.severity, "count": each.count}
+            for each in quality.rules
+        ],
+    }
 
 
 def _group(view: SliceView) -> dict[str, Any]:

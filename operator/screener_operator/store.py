@@ -18,7 +18,16 @@ from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg.types.json import Jsonb
 
 from screener_operator import planning
-from screener_operator.facts import Counts, Execution, Facts, PlanRow, ScheduleDay, Slice
+from screener_operator.facts import (
+    Counts,
+    Execution,
+    Facts,
+    PlanRow,
+    Quality,
+    RuleCount,
+    ScheduleDay,
+    Slice,
+)
 from screener_operator.outcome import Outcome
 from screener_operator.reasons import Reason
 from screener_operator.resources import CollectionRun, IndicatorRun
@@ -105,6 +114,7 @@ class Store:
                     calls_remaining_today=calls["remaining_today"],
                     keep_calls=calls["kept"],
                     workers_alive=workers["count"],
+                    quality=_quality(cursor, scope),
                     unknown_exchanges=unknown_codes,
                 )
 
@@ -264,6 +274,21 @@ class Store:
 def _execution(row: DictRow) -> Execution:
     days = tuple(ScheduleDay(**day) for day in row["schedule"] or ())
     return Execution(**{**row, "schedule": days})
+
+
+def _quality(cursor: Cursor[DictRow], scope: Mapping[str, Any]) -> Quality:
+    rows = cursor.execute(query("operator/quality"), scope).fetchall()
+    (total,) = (row for row in rows if row["rule"] is None)
+    return Quality(
+        bars_checked=total["bars_checked"],
+        quarantined=total["quarantined"],
+        flagged=total["flagged"],
+        rules=tuple(
+            RuleCount(row["rule"], row["severity"], row["findings"])
+            for row in rows
+            if row["rule"] is not None and row["findings"]
+        ),
+    )
 
 
 def _slices(cursor: Cursor[DictRow], scope: Mapping[str, Any]) -> tuple[Slice, ...]:

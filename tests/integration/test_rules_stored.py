@@ -257,3 +257,109 @@ def test_code_and_table_hold_the_same_rules(owner: Owner) -> None:
         rule.name: (rule.name, rule.scope, rule.severity, dict(rule.parameters), rule.sentence)
         for rule in RULES
     }
+
+
+# -- other sources ------------------------------------------------------------------------------
+
+
+def across(world: World) -> dict[str, set[str]]:
+    """Judges across sources; the rules that stand, by ticker."""
+    exchanges = [row["id"] for row in world.rows("SELECT id FROM exchanges")]
+    world.value("SELECT judge_across('run-1', %s::smallint[])", exchanges)
+    found: dict[str, set[str]] = {}
+    for row in world.rows(
+        "SELECT ticker, rule FROM v_data_findings WHERE scope = 'cross' AND state <> 'released'"
+    ):
+        found.setdefault(row["ticker"], set()).add(row["rule"])
+    return found
+
+
+@pytest.fixture
+def companies(world: World) -> World:
+    """A company listed twice, whose fundamentals and prices agree; nothing is asked for."""
+    world.add(Listed("AAA", "F"), Listed("AAA", "XETRA"), Listed("BBB", "LSE"))
+    world.rows(
+        "UPDATE assets SET isin = 'ISIN-OF-' || code, market_cap = 1000000,"
+        " currency = CASE code WHEN 'AAA' THEN 'EUR' ELSE 'GBX' END,"
+        " market_cap_currency = CASE code WHEN 'AAA' THEN 'EUR' ELSE 'GBP' END,"
+        " shares_outstanding = CASE code WHEN 'AAA' THEN 100000 ELSE 10000000 END,"
+        " statements_currency = 'EUR', most_recent_quarter = current_date - 60,"
+        " vendor_week_52_high = 12, vendor_week_52_low = 8,"
+        ' eodhd_financials = \'{"Balance_Sheet": {"quarterly": {"2024-06-30": {"totalAssets":'
+        ' "100.00", "totalLiab": "60.00", "totalStockholderEquity": "39.00"}}}}\''
+        " RETURNING id"
+    )
+    world.rows(
+        "INSERT INTO stock_prices SELECT id, current_date - n, 10, 12, 8, 10, 10, 100"
+        " FROM assets, generate_series(1, 250) AS n RETURNING date"
+    )
+    world.rows(
+        "UPDATE asset_processing_state SET prices_last_date = current_date - 1,"
+        " last_fundamental_update = now(), prices_execution_id = 'run-1',"
+        " fundamentals_execution_id = 'run-1' RETURNING asset_id"
+    )
+    return world
+
+
+def test_sources_that_agree_break_no_rule(companies: World) -> None:
+    assert across(companies) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (
+            "UPDATE stock_prices SET close = 14 FROM assets WHERE id = asset_id"
+            " AND ticker = 'AAA.F' AND date = current_date - 1",
+            {"AAA.F": {"listings_differ"}, "AAA.XETRA": {"listings_differ"}},
+        ),
+        (
+            "UPDATE assets SET market_cap = 100 * market_cap WHERE ticker = 'BBB.LSE'",
+            {"BBB.LSE": {"market_cap_differs"}},
+        ),
+        (
+            "UPDATE assets SET vendor_week_52_low = 0.08 WHERE ticker = 'BBB.LSE'",
+            {"BBB.LSE": {"year_range_differs"}},
+        ),
+        (
+            "UPDATE assets SET statements_currency = NULL WHERE ticker = 'BBB.LSE'",
+            {"BBB.LSE": {"currency_missing"}},
+        ),
+        (
+            "UPDATE assets SET shares_outstanding = 0 WHERE ticker = 'BBB.LSE'",
+            {"BBB.LSE": {"shares_missing"}},
+        ),
+        (
+            "UPDATE assets SET most_recent_quarter = '2020-03-31' WHERE ticker = 'BBB.LSE'",
+            {"BBB.LSE": {"quarter_old"}},
+        ),
+        (
+            "UPDATE assets SET eodhd_financials = replace(eodhd_financials::text, '39.00', '9.00')"
+            "::jsonb WHERE ticker = 'BBB.LSE'",
+            {"BBB.LSE": {"balance_unequal"}},
+        ),
+        (
+            "INSERT INTO corporate_actions (asset_id, ex_date, kind, dividend, currency, payload,"
+            " execution_id) SELECT id, current_date - 9, 'dividend', 1, 'JPY', '{}', 'run-1'"
+            " FROM assets WHERE ticker = 'BBB.LSE'",
+            {"BBB.LSE": {"dividend_currency"}},
+        ),
+    ],
+    ids=lambda value: next(iter(next(iter(value.values())))) if isinstance(value, dict) else "",
+)
+def test_sources_that_disagree_are_flagged_until_they_agree(
+    companies: World, change: str, found: dict[str, set[str]]
+) -> None:
+    with companies.owner.transaction() as transaction:
+        companies.owner.execute("SET LOCAL search_path TO financial_screener")
+        companies.owner.execute(change.encode())
+        assert across(companies) == found
+        raise psycopg.Rollback(transaction)
+    assert across(companies) == {}
+
+
+def test_a_cross_finding_is_released_when_the_sources_agree(companies: World) -> None:
+    companies.rows("UPDATE assets SET shares_outstanding = 0 WHERE code = 'BBB' RETURNING id")
+    assert across(companies) == {"BBB.LSE": {"shares_missing"}}
+    companies.rows("UPDATE assets SET shares_outstanding = 1e7 WHERE code = 'BBB' RETURNING id")
+    assert across(companies) == {}

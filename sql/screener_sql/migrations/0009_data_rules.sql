@@ -101,7 +101,7 @@ INSERT INTO financial_screener.data_rules (rule, scope, severity, parameters, se
      'Fundamentals state no shares outstanding.'),
     ('quarter_old', 'cross', 'flag', '{"days": 400}',
      'The most recent quarter is long past.'),
-    ('balance_unequal', 'cross', 'flag', '{"tolerance": 0.02}',
+    ('balance_unequal', 'cross', 'flag', '{"tolerance": 0.1}',
      'Assets are not liabilities and equity together.');
 
 CREATE TABLE financial_screener.data_findings (
@@ -147,6 +147,7 @@ ALTER TABLE financial_screener.quarantined_bars
     ADD COLUMN confirmed_at timestamptz,
     ADD COLUMN finding_id bigint REFERENCES financial_screener.data_findings;
 CREATE INDEX quarantined_bars_finding_id_idx ON financial_screener.quarantined_bars (finding_id);
+CREATE INDEX quarantined_bars_execution_id_idx ON financial_screener.quarantined_bars (execution_id);
 COMMENT ON COLUMN financial_screener.quarantined_bars.confirmed_at IS 'When a later run last got the same bar again.';
 
 CREATE TABLE financial_screener.execution_quality (
@@ -277,6 +278,138 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION financial_screener.release_finding(bigint) FROM PUBLIC;
+
+-- Judges by the rules of scope cross what a run got of some exchanges: against other sources, other listings, the stored bars. How many
+-- findings stand. Findings of these rules are about no day.
+CREATE FUNCTION financial_screener.judge_across(run text, exchange_ids smallint[]) RETURNS integer
+LANGUAGE sql AS $$
+    WITH rules AS (
+        SELECT rule, severity, parameters, sentence FROM financial_screener.data_rules WHERE scope = 'cross'
+    ), judged AS (
+        SELECT asset.*, state.prices_last_date, state.last_fundamental_update::date AS updated_on, unit.currency AS major, unit.per_major,
+               state.fundamentals_execution_id = run AS has_fundamentals, state.prices_execution_id = run AS has_prices
+        FROM financial_screener.assets AS asset
+        JOIN financial_screener.asset_processing_state AS state ON state.asset_id = asset.id
+        LEFT JOIN LATERAL financial_screener.unit_of(asset.currency) AS unit ON true
+        WHERE asset.exchange_id = ANY (exchange_ids) AND asset.kind = 'listing'
+          AND (state.fundamentals_execution_id = run OR state.prices_execution_id = run)
+    ), newest AS (
+        SELECT judged.id, bar.close / judged.per_major AS close, judged.prices_last_date AS day
+        FROM judged
+        JOIN financial_screener.stock_prices AS bar ON bar.asset_id = judged.id AND bar.date = judged.prices_last_date
+        WHERE judged.per_major IS NOT NULL
+    ), found AS (
+        SELECT judged.id AS asset_id, 'dividend_currency' AS rule, NULL::float8 AS measured, NULL::float8 AS expected,
+               'dividends in ' || string_agg(DISTINCT action.currency, ', ') || ' of a listing in ' || judged.currency
+               || ', and no rate is known' AS message
+        FROM judged
+        JOIN financial_screener.corporate_actions AS action
+            ON action.asset_id = judged.id AND action.currency <> judged.currency AND action.withdrawn_at IS NULL
+        WHERE judged.has_prices AND financial_screener.convert_money(1, action.currency, judged.currency, action.ex_date) IS NULL
+        GROUP BY judged.id, judged.currency
+        UNION ALL
+        (SELECT DISTINCT ON (judged.id) judged.id, rules.rule, newest.close, bar.close / unit.per_major,
+               'closes at ' || round(newest.close::numeric, 4) || ' where ' || other.ticker || ' closes at '
+               || round((bar.close / unit.per_major)::numeric, 4)
+        FROM judged
+        JOIN rules ON rules.rule = 'listings_differ'
+        JOIN newest ON newest.id = judged.id
+        JOIN financial_screener.assets AS other ON other.isin = judged.isin AND other.id <> judged.id AND other.listed
+        JOIN financial_screener.asset_processing_state AS known ON known.asset_id = other.id
+        JOIN LATERAL financial_screener.unit_of(other.currency) AS unit ON unit.currency = judged.major
+        JOIN financial_screener.stock_prices AS bar ON bar.asset_id = other.id AND bar.date = known.prices_last_date
+        WHERE judged.has_prices AND judged.isin IS NOT NULL
+          AND abs(known.prices_last_date - newest.day) <= (rules.parameters ->> 'days')::integer
+          AND abs(ln(newest.close / (bar.close / unit.per_major))) > ln(1 + (rules.parameters ->> 'tolerance')::float8)
+        ORDER BY judged.id, abs(ln(newest.close / (bar.close / unit.per_major))) DESC)
+        UNION ALL
+        SELECT judged.id, rules.rule, judged.market_cap::float8, (judged.shares_outstanding::float8 * newest.close),
+               'market capitalisation ' || round(judged.market_cap) || ' of ' || round(judged.shares_outstanding) || ' shares at '
+               || round(newest.close::numeric, 4)
+        FROM judged
+        JOIN rules ON rules.rule = 'market_cap_differs'
+        JOIN newest ON newest.id = judged.id AND abs(newest.day - judged.updated_on) <= (rules.parameters ->> 'days')::integer
+        WHERE judged.has_fundamentals AND judged.market_cap > 0 AND judged.shares_outstanding > 0
+          AND coalesce(judged.market_cap_currency, judged.major) = judged.major
+          AND abs(ln(judged.market_cap::float8 / (judged.shares_outstanding::float8 * newest.close)))
+              > ln((rules.parameters ->> 'factor')::float8)
+        UNION ALL
+        SELECT judged.id, rules.rule, judged.vendor_week_52_high, year.high,
+               'the vendor''s year is ' || judged.vendor_week_52_low || ' to ' || judged.vendor_week_52_high || ', that of the bars '
+               || year.low || ' to ' || year.high
+        FROM judged
+        JOIN rules ON rules.rule = 'year_range_differs'
+        CROSS JOIN LATERAL (
+            SELECT max(bar.high) AS high, min(bar.low) AS low, count(*) AS bars FROM financial_screener.stock_prices AS bar
+            WHERE bar.asset_id = judged.id AND bar.date > judged.updated_on - 365
+        ) AS year
+        WHERE judged.has_fundamentals AND year.bars >= 200
+          AND judged.vendor_week_52_high > 0 AND judged.vendor_week_52_low > 0
+          AND abs(judged.prices_last_date - judged.updated_on) <= (rules.parameters ->> 'days')::integer
+          AND greatest(abs(ln(judged.vendor_week_52_high / year.high)), abs(ln(judged.vendor_week_52_low / year.low)))
+              > ln((rules.parameters ->> 'factor')::float8)
+          -- Its own prices are adjusted for splits, the bars are not.
+          AND NOT EXISTS (
+              SELECT FROM financial_screener.corporate_actions AS action
+              WHERE action.asset_id = judged.id AND action.kind = 'split' AND action.ex_date > judged.updated_on - 366
+          )
+        UNION ALL
+        SELECT judged.id, 'currency_missing', NULL, NULL, NULL FROM judged
+        WHERE judged.has_fundamentals AND judged.statements_currency IS NULL AND judged.eodhd_financials IS NOT NULL
+        UNION ALL
+        SELECT judged.id, 'shares_missing', judged.shares_outstanding::float8, NULL, NULL FROM judged
+        WHERE judged.has_fundamentals AND judged.type = 'Common Stock' AND coalesce(judged.shares_outstanding, 0) <= 0
+        UNION ALL
+        SELECT judged.id, rules.rule, judged.updated_on - judged.most_recent_quarter, (rules.parameters ->> 'days')::float8,
+               'the most recent quarter ended ' || judged.most_recent_quarter
+        FROM judged JOIN rules ON rules.rule = 'quarter_old'
+        WHERE judged.has_fundamentals AND judged.listed
+          AND judged.updated_on - judged.most_recent_quarter > (rules.parameters ->> 'days')::integer
+        UNION ALL
+        SELECT judged.id, rules.rule, sheet.assets, sheet.others,
+               'assets of ' || sheet.assets || ' are not liabilities and equity of ' || sheet.others || ' on ' || sheet.day
+        FROM judged
+        JOIN rules ON rules.rule = 'balance_unequal'
+        CROSS JOIN LATERAL (
+            SELECT quarter.key AS day, (quarter.value ->> 'totalAssets')::float8 AS assets,
+                   (quarter.value ->> 'totalLiab')::float8 + (quarter.value ->> 'totalStockholderEquity')::float8
+                   + coalesce((quarter.value ->> 'noncontrollingInterestInConsolidatedEntity')::float8, 0) AS others
+            FROM jsonb_each(
+                CASE WHEN jsonb_typeof(judged.eodhd_financials #> '{Balance_Sheet,quarterly}') = 'object'
+                     THEN judged.eodhd_financials #> '{Balance_Sheet,quarterly}' ELSE '{}' END
+            ) AS quarter
+            WHERE jsonb_typeof(quarter.value) = 'object' AND quarter.value ->> 'totalAssets' ~ '^-?[0-9]+(\.[0-9]+)?$'
+              AND quarter.value ->> 'totalLiab' ~ '^-?[0-9]+(\.[0-9]+)?$'
+              AND quarter.value ->> 'totalStockholderEquity' ~ '^-?[0-9]+(\.[0-9]+)?$'
+              AND coalesce(quarter.value ->> 'noncontrollingInterestInConsolidatedEntity', '0') ~ '^-?[0-9]+(\.[0-9]+)?$'
+            ORDER BY quarter.key DESC LIMIT 1
+        ) AS sheet
+        WHERE judged.has_fundamentals AND sheet.assets > 0
+          AND abs(sheet.others - sheet.assets) > (rules.parameters ->> 'tolerance')::float8 * sheet.assets
+    ), kept AS (
+        INSERT INTO financial_screener.data_findings AS known (asset_id, rule, severity, measured, expected, message, execution_id)
+        SELECT found.asset_id, found.rule, rules.severity, found.measured, found.expected, coalesce(found.message, rules.sentence), run
+        FROM found JOIN rules USING (rule)
+        ORDER BY found.asset_id, found.rule
+        ON CONFLICT (asset_id, exchange_id, rule, date_from) DO UPDATE
+        SET measured = excluded.measured, expected = excluded.expected, message = excluded.message, execution_id = excluded.execution_id,
+            changed_at = now(),
+            state = CASE WHEN known.state = 'released' THEN 'open'
+                         WHEN known.state = 'open' AND known.execution_id <> excluded.execution_id THEN 'confirmed'
+                         ELSE known.state END
+        RETURNING known.asset_id, known.rule
+    ), gone AS (
+        UPDATE financial_screener.data_findings AS known
+        SET state = 'released', execution_id = run, changed_at = now()
+        FROM judged, rules
+        WHERE known.asset_id = judged.id AND known.rule = rules.rule AND known.state IN ('open', 'confirmed')
+          AND CASE WHEN known.rule IN ('dividend_currency', 'listings_differ') THEN judged.has_prices ELSE judged.has_fundamentals END
+          AND NOT EXISTS (SELECT FROM found WHERE found.asset_id = known.asset_id AND found.rule = known.rule)
+    )
+    SELECT count(*)::integer FROM kept
+$$;
+REVOKE EXECUTE ON FUNCTION financial_screener.judge_across(text, smallint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION financial_screener.judge_across(text, smallint[]) TO screener_collector;
 
 GRANT SELECT ON financial_screener.data_rules, financial_screener.data_findings, financial_screener.data_finding_events,
     financial_screener.execution_quality, financial_screener.v_data_findings, financial_screener.v_quality_report
