@@ -3,6 +3,7 @@
 import json
 import re
 from importlib.resources import files
+from pathlib import Path
 
 from screener_collector.rules.model import RULES, Parameters
 
@@ -37,3 +38,17 @@ def test_a_number_and_a_severity_of_the_table_hold() -> None:
     parameters = Parameters.of_rows(rows)
     assert parameters.severity("unit_switch") == "flag"
     assert parameters.value("return_unexplained", "return") == 0.9
+
+
+def test_the_docs_hold_the_same_rules() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data-rules.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \| (.+) \|$", text, re.MULTILINE)
+    assert rows == [
+        (
+            rule.name,
+            rule.severity,
+            rule.sentence,
+            ", ".join(f"{name} {value:g}" for name, value in rule.parameters.items()) or "-",
+        )
+        for rule in RULES
+    ]
