@@ -354,14 +354,42 @@ def load(body: bytes) -> Any:
     if _is_deep(data):
         raise Unstorable("nested too deeply")
     # Valid JSON that Postgres refuses; both are rare, so look closer only at a sign of them.
-    if rb"\u0000" in body:
-        raise Unstorable("unstorable: it holds a NUL character")
-    if rb"\ud" in body or rb"\uD" in body:
-        try:
-            json.dumps(data, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise Unstorable("unstorable: it holds half a character") from None
+    if rb"\u0000" in body or rb"\ud" in body or rb"\uD" in body:
+        return _storable(data)
     return data
+
+
+def _storable(data: Any) -> Any:
+    """The data; of a list whose rows are mostly storable without the fields that are not."""
+    fault = _unstorable(data)
+    if fault is None:
+        return data
+    rows = as_list(data)
+    bad = [_unstorable(row) is not None for row in rows or ()]
+    if rows is None or 2 * sum(bad) >= len(rows):
+        raise Unstorable(f"unstorable: it holds {fault}")
+    # What a row then lacks costs the asset that it is of, or nobody.
+    return [_whole_fields(row) if is_bad else row for row, is_bad in zip(rows, bad, strict=True)]
+
+
+def _unstorable(value: Any) -> str | None:
+    """What Postgres does not store of a value."""
+    try:
+        text = json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "half a character"
+    # Two backslashes are a backslash, whatever follows.
+    return "a NUL character" if rb"\u0000" in text.replace(rb"\\", b"") else None
+
+
+def _whole_fields(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return None
+    return {
+        key: value
+        for key, value in row.items()
+        if _unstorable(key) is None and _unstorable(value) is None
+    }
 
 
 DEEPEST = 64

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from screener_collector import endpoints, fundamentals, parse, work
-from screener_collector.answers import Judged, Symptom
+from screener_collector.answers import Judged, NotJson, Symptom, load
 from screener_collector.endpoints import Endpoint
 from screener_collector.parse import BadRow
 from screener_collector.work import Actions, Failure, Fetch, Page
@@ -133,6 +133,23 @@ def test_real_actions_of_an_asset(name: str, column: str, key: str, count: int) 
     reader = parse.dividends if name == "div" else parse.splits
     found = reader(rows, FIRST, LAST, "AAPL")
     assert (len(found.rows), found.refused, found.unreadable) == (count, 0, 0)
+
+
+@pytest.mark.parametrize("poison", [r"a\u0000b", r"\ud83d"])
+def test_a_text_that_cannot_be_stored_costs_its_own_row(poison: str) -> None:
+    good = '{"code":"A","date":"2024-11-05","split":"2/1"}'
+    bad = good.replace("A", "B").replace("2/1", poison).replace("}", ',"name":"b"}')
+    assert load(f"[{good},{good},{bad}]".encode())[2] == {
+        "code": "B",
+        "date": "2024-11-05",
+        "name": "b",
+    }
+    with pytest.raises(NotJson, match="unstorable"):
+        load(f"[{good},{bad}]".encode())
+    with pytest.raises(NotJson, match="unstorable"):
+        load(bad.encode())
+    # A text that only looks like it is one that can be.
+    assert load(rb'[{"code":"\\u0000"}]') == [{"code": r"\u0000"}]
 
 
 # -- fetches ------------------------------------------------------------------------
