@@ -126,6 +126,7 @@ class CollectionRun:
     parallelism: int
     max_calls: int | None
     keep_calls: int
+    use_extra: bool
     history_years: int | None
     history_from: date | None
     as_of: date | None
@@ -153,6 +154,7 @@ class CollectionRun:
             parallelism=spec["parallelism"],
             max_calls=quota.get("maxCalls"),
             keep_calls=quota.get("keepCalls", 0),
+            use_extra=quota.get("useExtra", False),
             history_years=history.get("years"),
             history_from=_date(history.get("from")),
             as_of=_date(spec.get("asOf")),

@@ -150,6 +150,7 @@ class Store:
                             "execution_id": meta.uid,
                             "max_calls": run.max_calls,
                             "keep_calls": run.keep_calls,
+                            "use_extra": run.use_extra,
                         },
                     )
                     connection.execute(

@@ -125,7 +125,9 @@ def test_a_run_that_was_never_opened_has_no_facts(store: Store) -> None:
 
 
 def test_opening_twice_opens_once(store: Store, owner: Owner) -> None:
-    run = collection_run({**SPEC, "quota": {"maxCalls": 1_000_000_000, "keepCalls": 5}})
+    run = collection_run(
+        {**SPEC, "quota": {"maxCalls": 1_000_000_000, "keepCalls": 5, "useExtra": True}}
+    )
     store.open_execution(run, NOW)
     store.open_execution(run, NOW + timedelta(hours=1))
     [(process, namespace, name, parameters, started_at)] = values(
@@ -145,8 +147,10 @@ def test_opening_twice_opens_once(store: Store, owner: Owner) -> None:
     }
     assert started_at == NOW
     assert values(
-        owner, "SELECT max_calls, keep_calls, calls_used FROM financial_screener.execution_budgets"
-    ) == [(1_000_000_000, 5, 0)]
+        owner,
+        "SELECT max_calls, keep_calls, use_extra, calls_used"
+        " FROM financial_screener.execution_budgets",
+    ) == [(1_000_000_000, 5, True, 0)]
     facts = store.facts(run.meta.uid, NOW)
     assert [(each.kind, each.name) for each in facts.slices] == [("preflight", "preflight")]
     assert facts.execution is not None

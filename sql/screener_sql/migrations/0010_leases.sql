@@ -57,8 +57,11 @@ ORDER BY day DESC;
 GRANT SELECT ON financial_screener.v_quota_status, financial_screener.v_quota_weekly_trend
     TO screener_operator, screener_collector, screener_analyzer;
 
+-- Its one writer is lease_calls, which has locked the day; the time in which it holds the lock bounds how many leases a second there can be.
 ALTER TABLE financial_screener.api_leases
-    ADD COLUMN also_day date REFERENCES financial_screener.api_daily_quota,
+    DROP CONSTRAINT api_leases_day_fkey,
+    DROP CONSTRAINT api_leases_worker_id_fkey,
+    ADD COLUMN also_day date,
     ADD COLUMN calls_unknown integer NOT NULL DEFAULT 0,
     ADD CHECK (calls_unknown BETWEEN 0 AND calls_spent);
 COMMENT ON COLUMN financial_screener.api_leases.also_day IS 'The other day that it is charged to: its requests may be under way at midnight.';
@@ -110,6 +113,8 @@ DECLARE
     each date;
     days date[];
     granted integer := wanted;
+    whole boolean := false;
+    passed integer;
     present financial_screener.api_request_minutes;
 BEGIN
     outcome := 'leased';
@@ -120,14 +125,6 @@ BEGIN
     requests_per_minute := coalesce(requests_per_minute, 1000);
     clock_skew := coalesce(clock_skew, interval '0');
 
-    IF wanted > 0 THEN
-        SELECT * INTO budget FROM financial_screener.execution_budgets AS known WHERE known.execution_id = run FOR UPDATE;
-        granted := least(granted, budget.max_calls - budget.calls_used);
-        IF NOT FOUND OR granted < needed THEN
-            outcome := 'run_limit';
-        END IF;
-    END IF;
-
     told_at := clock_timestamp();
     vendor_now := told_at + clock_skew;
     today := (vendor_now AT TIME ZONE 'UTC')::date;
@@ -137,7 +134,37 @@ BEGIN
         THEN (day + 1)::timestamp AT TIME ZONE 'UTC' - before_midnight
         ELSE day::timestamp AT TIME ZONE 'UTC' + after_midnight END;
 
-    IF wanted > 0 AND outcome = 'leased' THEN
+    -- The plain case, all that is wanted of one day: each row is locked by its update.
+    IF wanted > 0 AND also_day IS NULL THEN
+        UPDATE financial_screener.execution_budgets AS known SET calls_used = known.calls_used + wanted
+        WHERE known.execution_id = run AND (known.max_calls IS NULL OR known.calls_used + wanted <= known.max_calls)
+        RETURNING known.keep_calls, known.use_extra INTO budget.keep_calls, budget.use_extra;
+        IF FOUND THEN
+            UPDATE financial_screener.api_daily_quota AS known
+            SET calls_used = known.calls_used + greatest(wanted - known.calls_returned, 0),
+                calls_returned = greatest(known.calls_returned - wanted, 0),
+                leased_since_reading = known.leased_since_reading + wanted
+            WHERE known.day = lease_calls.day AND NOT known.spent AND NOT known.shared AND NOT (new_day AND known.vendor_read_at IS NULL)
+              AND known.calls_used - known.calls_returned + wanted
+                  <= least(known.calls_limit, cap) - budget.keep_calls
+                     + CASE WHEN budget.use_extra AND cap >= known.calls_limit THEN known.extra_calls ELSE 0 END;
+            whole := FOUND;
+            IF NOT whole THEN
+                UPDATE financial_screener.execution_budgets AS known SET calls_used = known.calls_used - wanted
+                WHERE known.execution_id = run;
+            END IF;
+        END IF;
+    END IF;
+
+    -- Any other: locked first, so that it is known what there is.
+    IF wanted > 0 AND NOT whole THEN
+        SELECT * INTO budget FROM financial_screener.execution_budgets AS known WHERE known.execution_id = run FOR UPDATE;
+        granted := least(granted, budget.max_calls - budget.calls_used);
+        IF NOT FOUND OR granted < needed THEN
+            outcome := 'run_limit';
+        END IF;
+    END IF;
+    IF wanted > 0 AND NOT whole AND outcome = 'leased' THEN
         days := array_remove(ARRAY[also_day, day], NULL);
         FOREACH each IN ARRAY days LOOP
             LOOP
@@ -183,6 +210,18 @@ BEGIN
 
     IF requests > 0 THEN
         minute := date_trunc('minute', vendor_now, 'UTC');
+        passed := requests_per_minute * (extract(epoch FROM vendor_now - minute)::float8 / 60 - 0.025) * 0.975;
+        UPDATE financial_screener.api_request_minutes AS known
+        SET requests_used = greatest(known.requests_used, passed) + requests
+        WHERE known.minute = lease_calls.minute AND greatest(known.requests_used, passed) + requests <= known.requests_limit
+        RETURNING known.requests_used - requests, known.requests_limit INTO first_slot, minute_slots;
+        IF FOUND THEN
+            slots := requests;
+        END IF;
+    END IF;
+
+    -- The minute's last, or those of the next.
+    IF requests > 0 AND slots = 0 THEN
         FOR ahead IN 0..2 LOOP
             LOOP
                 SELECT * INTO present FROM financial_screener.api_request_minutes AS known WHERE known.minute = lease_calls.minute FOR UPDATE;
@@ -192,7 +231,7 @@ BEGIN
             END LOOP;
             first_slot := greatest(
                 present.requests_used,
-                floor(present.requests_limit * (extract(epoch FROM vendor_now - minute) / 60 - 0.025)));
+                present.requests_limit * (extract(epoch FROM vendor_now - minute)::float8 / 60 - 0.025));
             IF first_slot < present.requests_limit THEN
                 slots := least(requests, present.requests_limit - first_slot);
                 minute_slots := present.requests_limit;
@@ -207,12 +246,14 @@ BEGIN
     calls := 0;
     IF outcome = 'leased' AND granted > 0 THEN
         calls := granted;
-        UPDATE financial_screener.execution_budgets AS known SET calls_used = known.calls_used + granted WHERE known.execution_id = run;
-        UPDATE financial_screener.api_daily_quota AS known
-        SET calls_used = known.calls_used + greatest(granted - known.calls_returned, 0),
-            calls_returned = greatest(known.calls_returned - granted, 0),
-            leased_since_reading = known.leased_since_reading + granted
-        WHERE known.day = ANY (days);
+        IF NOT whole THEN
+            UPDATE financial_screener.execution_budgets AS known SET calls_used = known.calls_used + granted WHERE known.execution_id = run;
+            UPDATE financial_screener.api_daily_quota AS known
+            SET calls_used = known.calls_used + greatest(granted - known.calls_returned, 0),
+                calls_returned = greatest(known.calls_returned - granted, 0),
+                leased_since_reading = known.leased_since_reading + granted
+            WHERE known.day = ANY (days);
+        END IF;
         INSERT INTO financial_screener.api_leases AS made (day, also_day, execution_id, worker_id, calls)
         VALUES (lease_calls.day, lease_calls.also_day, run, worker, granted) RETURNING made.id INTO lease_id;
     END IF;

@@ -1,0 +1,283 @@
+"""A group's quota and pace against the simulator: others, midnight, refusals, a freeze."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from collector_world import FIRST, LAST, Owner, World, login
+from market import Asset
+from simulator_fixture import DATA_MOMENT, Simulator
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def codes(_simulator_process: Simulator) -> list[str]:
+    """Common stocks on SW and XETRA that traded on the first and the last day."""
+    _simulator_process.reset()
+    _simulator_process.clock(data=DATA_MOMENT)
+    found = []
+    for exchange in ("SW", "XETRA"):
+        rows = _simulator_process.get(f"exchange-symbol-list/{exchange}").json()
+        traded = [
+            {
+                row["code"]
+                for row in _simulator_process.get(
+                    f"eod-bulk-last-day/{exchange}", date=day.isoformat()
+                ).json()
+            }
+            for day in (FIRST, LAST)
+        ]
+        stocks = {row["Code"] for row in rows if row["Type"] == "Common Stock"}
+        found += [f"{code}.{exchange}" for code in sorted(stocks.intersection(*traded))]
+    return found
+
+
+@pytest.fixture
+def world(owner: Owner, simulator: Simulator) -> Iterator[World]:
+    simulator.clock(data=DATA_MOMENT)
+    # These tests are about other limits than the minute's.
+    simulator.admin("account", {"minuteLimit": 60_000})
+    owner.execute(
+        "INSERT INTO financial_screener.vendor_account (daily_limit, requests_per_minute)"
+        " VALUES (100000, 60000)"
+    )
+    with login(owner) as url:
+        yield World(owner, url, simulator)
+
+
+def plan(world: World, tickers: list[str], **budget: int) -> None:
+    world.open(**budget)  # type: ignore[arg-type]
+    for ticker in tickers:
+        world.add(Asset(*ticker.rsplit(".", 1)))
+        world.plan(ticker)
+
+
+def counter_readings(world: World) -> int:
+    return sum(
+        entry["path"].startswith("user") and entry["status"] == 200
+        for entry in world.simulator.admin("log")
+    )
+
+
+@contextmanager
+def watched(watch: Callable[[], None], every_s: float = 0.02) -> Iterator[None]:
+    """Calls `watch` again and again meanwhile; what it raises is raised at the end."""
+    ended, wrong = threading.Event(), []
+
+    def run() -> None:
+        while not ended.wait(every_s):
+            try:
+                watch()
+            except BaseException as error:
+                wrong.append(error)
+                return
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+    if wrong:
+        raise wrong[0]
+
+
+def test_where_others_use_the_key_the_counter_is_read_again(world: World, codes: list[str]) -> None:
+    """Calls of others since the latest reading are the margin's, keepCalls, to bear."""
+    plan(world, codes[:120], keep_calls=60)
+    for ticker in codes[:120]:
+        world.plan(ticker, "fundamentals")
+    world.simulator.admin("account", {"used": 400, "dailyLimit": 1200})
+    seen = {"used": 400}
+
+    def others() -> None:
+        calls = world.simulator.admin("account")["used"]
+        if calls - seen["used"] >= 100 and calls < 1100:
+            world.simulator.admin("account", {"used": calls + 10})
+            seen["used"] = calls
+
+    # As a preflight leaves it: others were seen.
+    world.simulator.get("user")
+    world.rows(
+        "INSERT INTO api_daily_quota (day, calls_limit, calls_used, others_used, shared)"
+        " VALUES ((now() AT TIME ZONE 'UTC')::date, 1200, 401, 400, true) RETURNING day"
+    )
+    readings = counter_readings(world)
+    with watched(others, 0.05):
+        assert world.group().code == 0
+
+    assert counter_readings(world) - readings >= 1
+    assert world.simulator.admin("account")["used"] <= 1200
+    assert 402 not in {entry["status"] for entry in world.simulator.admin("log")}
+    assert world.value("SELECT calls_used FROM api_daily_quota") >= seen["used"]
+    read = world.value(
+        "SELECT sum(api_calls_used) FROM asset_processing_details"
+        " WHERE operation = 'counter_reading'"
+    )
+    assert read == counter_readings(world) - readings
+    assert world.detailed() == world.logged()
+
+
+@pytest.mark.parametrize(("use_extra", "calls"), [(False, 10), (True, 15)])
+def test_purchased_calls_are_touched_only_where_the_run_may(
+    world: World, codes: list[str], use_extra: bool, calls: int
+) -> None:
+    plan(world, codes[:20])
+    world.owner.execute(
+        "UPDATE financial_screener.execution_budgets SET use_extra = %s", (use_extra,)
+    )
+    world.simulator.admin("account", {"dailyLimit": 10, "extraLimit": 5})
+    world.rows(
+        "INSERT INTO api_daily_quota (day, calls_limit, extra_calls)"
+        " VALUES ((now() AT TIME ZONE 'UTC')::date, 10, 5) RETURNING day"
+    )
+
+    assert world.group().code == 0
+
+    assert world.simulator.calls() == calls
+    assert world.simulator.admin("account")["extraLimit"] == 5 - (calls - 10)
+    assert set(world.items().values()) == {("succeeded", None), ("deferred", "daily_limit")}
+
+
+def test_a_preflight_learns_of_purchased_calls(world: World) -> None:
+    world.simulator.admin("account", {"dailyLimit": 100, "extraLimit": 70, "used": 120})
+    world.open(
+        {"groups": [{"name": "g", "exchanges": ["SW"]}], "history": {"from": FIRST.isoformat()}}
+    )
+    world.owner.execute("UPDATE financial_screener.execution_budgets SET use_extra = true")
+
+    world.preflight()
+
+    assert world.value("SELECT extra_limit FROM vendor_account") == 70
+    (quota,) = world.rows("SELECT calls_limit, extra_calls FROM api_daily_quota")
+    # 20 calls more than the day's were used before.
+    assert quota == {"calls_limit": 100, "extra_calls": 90}
+
+
+def test_a_full_minute_is_waited_for_and_no_fetch_fails(world: World, codes: list[str]) -> None:
+    plan(world, codes[:40])
+    world.simulator.admin("faults", [{"status": 429, "endpoint": "eod", "skip": 5, "count": 4}])
+
+    assert world.group().code == 0
+
+    assert set(world.items().values()) == {("succeeded", None)}
+    refused = [entry for entry in world.simulator.admin("log") if entry["status"] == 429]
+    assert len(refused) == 4
+    world.assert_ledgers_agree()
+
+
+def test_a_lower_limit_in_the_header_rules_at_once(world: World, codes: list[str]) -> None:
+    plan(world, codes[:60])
+    world.simulator.admin("account", {"minuteLimit": 600})
+
+    began = time.monotonic()
+    assert world.group().code == 0
+
+    # Ten a second, but for the slots that the first answers came too late for.
+    assert time.monotonic() - began > (60 - 20 - 15) / 10
+    assert world.value("SELECT requests_per_minute FROM vendor_account") == 600
+    assert 429 not in {entry["status"] for entry in world.simulator.admin("log")}
+
+
+def test_maintenance_is_sat_out_and_no_asset_is_to_blame(world: World, codes: list[str]) -> None:
+    plan(world, codes[:6])
+    world.simulator.clock(accounting=f"{datetime.now(UTC).date() + timedelta(days=1)}T05:40:00Z")
+    world.simulator.admin(
+        "faults",
+        [
+            {"endpoint": "eod", "symbol": codes[0], "status": 502, "count": 5},
+            {"endpoint": "eod", "symbol": codes[1], "body": "<html>soon</html>", "count": 3},
+        ],
+    )
+
+    assert world.group().code == 0
+
+    # At another time of day four tries, and two, would have been all.
+    assert set(world.items().values()) == {("succeeded", None)}
+    assert world.value("SELECT max(consecutive_failures) FROM asset_processing_state") == 0
+
+
+# -- midnight ---------------------------------------------------------------------
+
+
+def test_a_run_goes_over_midnight_and_no_day_is_counted_short(
+    world: World, codes: list[str]
+) -> None:
+    """The vendor's clock is scripted: 23:58, then midnight, then half a minute later."""
+    plan(world, codes[:240])
+    world.simulator.admin("faults", [{"latency_s": 0.1}])
+    moments = iter([(60, "23:59:58"), (120, "00:00:31")])
+    start = datetime.now(UTC).date()
+    world.simulator.clock(accounting=f"{start}T23:58:00Z")
+    world.owner.execute(
+        "UPDATE financial_screener.vendor_account SET clock_skew ="
+        " ((%s::date + time '23:58') AT TIME ZONE 'UTC') - clock_timestamp()",
+        (start,),
+    )
+    following = [next(moments)]
+
+    def turn() -> None:
+        if following and world.simulator.calls() >= following[0][0]:
+            _, clock = following.pop()
+            following.extend([each for each in [next(moments, None)] if each])
+            day = start if clock > "12" else start + timedelta(days=1)
+            world.simulator.clock(accounting=f"{day}T{clock}Z")
+
+    with watched(turn):
+        assert world.group().code == 0
+
+    assert not following
+    assert set(world.items().values()) == {("succeeded", None)}
+    counted = {
+        day: sum(use["calls"] for use in uses.values())
+        for day, uses in world.simulator.usage().items()
+    }
+    assert len(counted) == 2
+    days = {str(row["day"]): row for row in world.rows("SELECT * FROM api_daily_quota")}
+    for day, calls in counted.items():
+        assert days[day]["calls_used"] >= calls
+    tomorrow = days[str(start + timedelta(days=1))]
+    # What was charged to it before it began is taken back by a reading in it.
+    assert tomorrow["vendor_read_at"] is not None
+    assert tomorrow["calls_used"] - tomorrow["calls_returned"] <= (
+        counted[str(start + timedelta(days=1))] + 20
+    )
+
+
+# -- a freeze ------------------------------------------------------------------------
+
+
+def test_a_frozen_worker_that_wakes_up_sends_nothing_that_is_not_accounted_for(
+    world: World, codes: list[str]
+) -> None:
+    """Its lock is lost and its claims are another's, and the day's calls are spent meanwhile."""
+    plan(world, codes[:60])
+    world.simulator.admin("faults", [{"latency_s": 0.2}])
+    frozen = world.start("group", "swiss", EODHD_DAILY_LIMIT="70")
+    world.until(lambda: world.simulator.calls() >= 10, "requests under way")
+    frozen.send_signal(signal.SIGSTOP)
+    world.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name LIKE 'screener-collect%%' AND datname = current_database()"
+    )
+    other = world.start("group", "swiss", EODHD_DAILY_LIMIT="70")
+
+    def never_short() -> None:
+        # The vendor's count first: ours may only be higher by then.
+        vendors = world.simulator.calls()
+        assert vendors <= world.value("SELECT max(calls_used) FROM api_daily_quota")
+
+    with watched(never_short, 0.05):
+        world.until(lambda: other.poll() is not None, "the other's end", 60)
+        frozen.send_signal(signal.SIGCONT)
+        frozen.communicate(timeout=60)
+    assert other.returncode == 0
+    other.communicate()
+
+    assert world.simulator.calls() <= 70
+    assert 402 not in {entry["status"] for entry in world.simulator.admin("log")}
+    assert {state for state, _ in world.items().values()} <= {"succeeded", "deferred"}
