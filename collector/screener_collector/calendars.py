@@ -4,6 +4,7 @@ The only module that knows the library, which is imported when first asked for: 
 longer to load than everything else. No clock: the days asked for are arguments.
 """
 
+import contextlib
 import logging
 import warnings
 from collections.abc import Collection, Sequence
@@ -170,14 +171,16 @@ def _from_library(name: str, first: date, last: date) -> list[_Day]:
         end = min(end, latest)
     if start > end:
         return []
-    # The library wants more than one session; days are cut off again below.
-    margin = pandas.Timedelta(days=14)
-    low = start - margin if earliest is None else max(earliest, start - margin)
-    high = end + margin if latest is None else min(latest, end + margin)
-    try:
-        calendar = exchange_calendars.get_calendar(name, start=low, end=high)
-    except ValueError:
-        calendar = default  # some do not take every first day
+    calendar = default
+    # Making one takes most of the time that all of this does.
+    if not default.first_session <= start <= end <= default.last_session:
+        # The library wants more than one session; days are cut off again below.
+        margin = pandas.Timedelta(days=14)
+        low = start - margin if earliest is None else max(earliest, start - margin)
+        high = end + margin if latest is None else min(latest, end + margin)
+        # Some do not take every first day.
+        with contextlib.suppress(ValueError):
+            calendar = exchange_calendars.get_calendar(name, start=low, end=high)
     early = {stamp.date() for stamp in calendar.early_closes}
     found = []
     for stamp, closes in zip(calendar.closes.index, calendar.closes.array, strict=True):
