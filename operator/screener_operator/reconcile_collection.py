@@ -268,7 +268,13 @@ def _views(run: CollectionRun, observed: Observed) -> list[SliceView]:
             )
             continue
         view = replace(
-            view_slice(slices[group.name], observed.job(SliceKind.GROUP, group.name)),
+            view_slice(
+                slices[group.name],
+                observed.job(SliceKind.GROUP, group.name),
+                nothing_planned=Reason.DRY_RUN
+                if run.dry_run and slices[group.name].plan
+                else preflight_short(observed.facts) or Reason.NOTHING_DUE,
+            ),
             job_name=child_name(run.meta.name, group.name, "1"),
         )
         if closed and view.state == "Waiting":

@@ -121,12 +121,16 @@ def fatal_reason(each: Slice, job: JobFacts | None) -> Reason | None:
     return None
 
 
-def view_slice(each: Slice, job: JobFacts | None) -> SliceView:
+def view_slice(
+    each: Slice, job: JobFacts | None, *, nothing_planned: Reason = Reason.NOTHING_DUE
+) -> SliceView:
     """The state of a slice that was planned. Its items tell how it went, its Job whether somebody
-    still works on it.
+    still works on it. `nothing_planned`: why not, where nothing was.
     """
     if each.nothing_planned:
-        return SliceView(each.name, "Skipped", job, *_why_skipped(each), slice=each)
+        return SliceView(
+            each.name, "Skipped", job, *_why_skipped(each, nothing_planned), slice=each
+        )
     if job is not None and job.state is JobState.ACTIVE:
         return SliceView(each.name, "Running", job, *_why_waiting(each, job), slice=each)
     if job is None and each.started_at is None:
@@ -155,7 +159,7 @@ def view_slice(each: Slice, job: JobFacts | None) -> SliceView:
             " asset_processing_details says why",
             slice=each,
         )
-    return SliceView(each.name, state, job, *_why_skipped(each, planned=True), slice=each)
+    return SliceView(each.name, state, job, *_why_skipped(each, None), slice=each)
 
 
 def why_not_finished(each: Slice, job: JobFacts | None) -> tuple[str, str]:
@@ -545,14 +549,26 @@ def end_sentence(facts: Facts, reason: Reason, *, problems: Sequence[str] = ()) 
         requests = sum(row.requests for each in facts.slices for row in each.plan)
         return (
             f"dry run: {_assets(counts.discovered)} looked at; the plan, {requests} requests for"
-            f" {facts.calls_planned} calls, is in status.groups"
+            f" {facts.calls_planned} calls, is in status.groups{_days_to_come(facts)}"
         )
     text = f"{_assets(counts.discovered)}: {', '.join(parts) or 'none'}"
     if counts.deferred:
-        text += "; what is deferred is due again in the next run"
+        text += f"; what is deferred is due again in the next run{_last_day(facts)}"
     if counts.failed:
         text += "; asset_processing_details says why each failed"
     return "; ".join([text, *problems])
+
+
+def _days_to_come(facts: Facts) -> str:
+    days = facts.execution.schedule if facts.execution else ()
+    if len(days) < 2:
+        return ""
+    return f"; status.schedule has the {len(days)} days until all is current"
+
+
+def _last_day(facts: Facts) -> str:
+    days = facts.execution.schedule if facts.execution else ()
+    return f", the last of it on {days[-1].day}" if len(days) > 1 else ""
 
 
 def progress_sentence(facts: Facts, groups: Sequence[SliceView]) -> str:
@@ -575,14 +591,23 @@ def format_duration(seconds: float) -> str:
     return f"{minutes}m{second}s" if minutes else f"{second}s"
 
 
-def _why_skipped(each: Slice, *, planned: bool = False) -> tuple[str | None, str | None]:
+_NOTHING_PLANNED = {
+    Reason.NOTHING_DUE: "nothing to be done here",
+    Reason.DRY_RUN: "planned only; see its plan",
+    Reason.DAILY_LIMIT_REACHED: "nothing could be planned here for want of calls of the day",
+    Reason.RUN_LIMIT_REACHED: "nothing could be planned here, for spec.quota.maxCalls is reached",
+}
+
+
+def _why_skipped(each: Slice, otherwise: Reason | None) -> tuple[str | None, str | None]:
+    """Why not all of a slice was done; `otherwise`: the reason where nothing was deferred."""
     deferred = each.deferred_by_day + each.deferred_by_run
-    if deferred:
+    if deferred and otherwise is not Reason.DRY_RUN:
         reason = Reason.DAILY_LIMIT_REACHED if each.deferred_by_day else Reason.RUN_LIMIT_REACHED
         return reason, f"{_items(deferred)} deferred for want of calls"
-    if planned:
+    if otherwise is None:
         return None, None
-    return Reason.NOTHING_DUE, "nothing to be done here"
+    return otherwise, _NOTHING_PLANNED[otherwise]
 
 
 def _why_waiting(each: Slice, job: JobFacts) -> tuple[str | None, str | None]:
