@@ -279,21 +279,6 @@ def test_prices_that_back_off_do_not_hold_fundamentals_up(market: Owner) -> None
     assert [(row[1], row[3]) for row in items(market)] == [("fundamentals_bulk", "planned")]
 
 
-def test_the_seeds_first_day_gives_the_whole_universe_its_prices(market: Owner) -> None:
-    add_assets(market, [Asset(f"K{n}", checked_to=FRIDAY) for n in range(5_045)])
-    add_assets(market, [Asset(f"N{n}") for n in range(16_772)])
-    plan(market)
-    states = Counter((row[1], row[3]) for row in items(market))
-    assert states["prices_bulk", "planned"] == 16_772
-    assert states["prices_incremental", "planned"] == 5_045
-    assert (
-        states["fundamentals_bulk", "planned"] + states["fundamentals_bulk", "deferred"] == 21_817
-    )
-    calls = sum(row[5] for row in fetches(market))  # type: ignore[misc]
-    # Two bulk days, 16,772 histories and the rest for fundamentals; the actions have theirs.
-    assert 99_990 - 2 * 16_772 - 10 <= calls <= 99_990 - 2 * 16_772
-
-
 def test_what_does_not_fit_is_deferred_stalest_first(market: Owner) -> None:
     add_assets(
         market,
