@@ -155,6 +155,9 @@ def steady_day() -> Iterator[Steady]:
         vendor.admin("POST", "reset")
         vendor.stand_at(morning_after(session))
         add_dividends(vendor, owner, session, own)
+        # The vendor has its data at hand; the simulator makes it when it is first asked for.
+        for exchange in EXCHANGES:
+            vendor.bulk(exchange, session)
         yield Steady(system, vendor, owner, session)
 
 
