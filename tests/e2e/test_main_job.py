@@ -397,7 +397,7 @@ def test_indicators_are_of_the_last_bar_and_right(story: Story) -> None:
 def test_every_asset_with_new_bars_has_current_indicators(story: Story) -> None:
     assert story.owner.execute(
         "SELECT count(*) FROM asset_processing_state JOIN assets ON assets.id = asset_id"
-        " JOIN exchanges ON exchanges.id = exchange_id WHERE exchanges.code = 'XETRA'"
+        " JOIN exchanges ON exchanges.id = assets.exchange_id WHERE exchanges.code = 'XETRA'"
         " AND prices_loaded AND (indicators_last_date IS DISTINCT FROM prices_last_date"
         "  OR indicators_calculated_at < prices_changed_at)"
     ).fetchone() == (0,)

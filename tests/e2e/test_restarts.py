@@ -103,8 +103,8 @@ def traces(world: World, name: str) -> dict[str, Any]:
         ),
         "slices": world.rows("SELECT kind, name, reason FROM slices ORDER BY kind, name"),
         "fetches": world.rows(
-            "SELECT kind, assets.code, state, calls_used FROM plan_fetches"
-            " JOIN assets ON assets.id = asset_id ORDER BY kind, code"
+            "SELECT plan_fetches.kind, assets.code, state, calls_used FROM plan_fetches"
+            " JOIN assets ON assets.id = asset_id ORDER BY plan_fetches.kind, code"
         ),
         "items": world.rows(
             "SELECT operation, assets.code, way, state FROM plan_items"
