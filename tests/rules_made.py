@@ -254,10 +254,16 @@ def units_mixed(made: Made, seed: int) -> Fault:
     rng = np.random.default_rng(seed + 2000)
     asset = made.asset()
     at = int(rng.integers(30, len(asset.bars) - 1))
-    which = (("high",), ("low",), ("high", "close"), ("low", "open"), ("high", "open"))[seed % 5]
-    factor = 100.0 if "high" in which else 0.01
+    factors: dict[str, float] = (
+        {"high": 100.0},
+        {"low": 0.01},
+        {"high": 100.0, "close": 100.0},
+        {"low": 0.01, "open": 0.01},
+        {"high": 100.0, "open": 100.0},
+        {"high": 100.0, "low": 0.01},
+    )[seed % 6]
     changed = {}
-    for name in which:
+    for name, factor in factors.items():
         values = getattr(asset.bars, name).copy()
         values[at] = round(values[at] * factor, 6)
         changed[name] = values

@@ -454,7 +454,9 @@ class _Judge:
         if not amounts:
             self.explained[at] = True
             return
-        if all(amount <= 0.0 for amount in amounts):
+        # A dividend of nothing explains nothing.
+        amounts = [amount for amount in amounts if amount > 0.0]
+        if not amounts:
             return
         if any(self._fits(at, step, amount) for amount in amounts):
             self.explained[at] = True

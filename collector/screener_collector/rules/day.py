@@ -81,7 +81,8 @@ def judge_day(
     mixed = parameters.value("units_mixed", "tolerance")
     for at in np.flatnonzero(wide).tolist():
         times = float(bars.high[at] / bars.low[at])
-        if abs(math.log(times) - factor) <= mixed:
+        # Twice the factor: the high is up by it and the low down.
+        if min(abs(math.log(times) - n * factor) for n in (1, 2)) <= mixed:
             text = f"high {bars.high[at]:g} and low {bars.low[at]:g} of one bar are in two units"
             _add(found, parameters, bars, at, "units_mixed", times, 1.0, text)
     same = _same(bars, tails) & (bars.high > bars.low)

@@ -225,7 +225,7 @@ def _base(states: Indexes, traded: Mask, numbers: _Numbers) -> int:
 
 
 def _mixed(bars: Series, wide: Mask, numbers: _Numbers, parameters: Parameters) -> Mask:
-    """Bars whose own prices are in two units, the neighbours being the measure."""
+    """Bars whose own prices are in two or three units."""
     room = parameters.value(UNITS_MIXED, "tolerance")
     units = half_units(bars.low)
     mixed = np.zeros(len(bars), np.bool_)
@@ -233,16 +233,26 @@ def _mixed(bars: Series, wide: Mask, numbers: _Numbers, parameters: Parameters) 
         if bars.low[at] < numbers.ticks * 2.0 * units[at]:
             continue
         prices = np.log([bars.open[at], bars.high[at], bars.low[at], bars.close[at]])
-        # Two groups, a factor of 100 apart, each close together.
-        split = prices > prices.mean()
-        upper, lower = prices[split], prices[~split]
-        gap = float(upper.mean() - lower.mean())
-        mixed[at] = (
-            abs(gap - numbers.factor) <= room
-            and float(np.ptp(upper)) <= room
-            and float(np.ptp(lower)) <= room
+        near = [bars.close[place] for place in (at - 1, at + 1) if 0 <= place < len(bars)]
+        mixed[at] = _two_groups(prices, numbers.factor, room) or any(
+            _multiples(prices, float(np.log(close)), numbers.factor, room) for close in near
         )
     return mixed
+
+
+def _two_groups(prices: Floats, factor: float, room: float) -> bool:
+    """Whether they are two groups, a factor apart, each close together."""
+    split = prices > prices.mean()
+    upper, lower = prices[split], prices[~split]
+    gap = float(upper.mean() - lower.mean())
+    return abs(gap - factor) <= room and max(np.ptp(upper), np.ptp(lower)) <= room
+
+
+def _multiples(prices: Floats, close: float, factor: float, room: float) -> bool:
+    """Whether each is a close beside them, or a factor more or less, and not all are alike."""
+    powers = np.rint((prices - close) / factor)
+    fits = np.abs(prices - close - powers * factor) <= room
+    return bool(fits.all()) and bool(np.ptp(powers) > 0) and bool(np.abs(powers).max() <= 1)
 
 
 def _mixed_findings(bars: Series, mixed: Mask, parameters: Parameters) -> list[Finding]:

@@ -1,0 +1,62 @@
+"""Whatever possible rows make up a series, it is judged without an error."""
+
+import math
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from rules_world import make_bars
+
+from screener_collector.rules.model import DEFAULTS, QUARANTINE, Actions, SeriesContext
+from screener_collector.rules.series import judge_series
+
+
+def anything(seed: int) -> tuple[object, SeriesContext]:
+    """Prices over many orders of size, jumps, copies, days that lack, actions that fit nothing."""
+    rng = np.random.default_rng(seed)
+    bars = int(rng.choice([1, 2, 3, 5, 21, 80, 300]))
+    first = np.datetime64("2020-01-01")
+    days = first + np.sort(rng.choice(bars * 2 + 5, bars, replace=False))
+    scale = 10.0 ** rng.integers(-3, 7)
+    close = scale * np.exp(np.cumsum(rng.normal(0, rng.choice([0, 0.02, 0.5]), bars)))
+    for _ in range(int(rng.integers(0, 6))):
+        close[int(rng.integers(0, bars)) :] *= float(rng.choice([100, 0.01, 4, 0.25, 7, 1e4]))
+    close = np.clip(np.round(close, int(rng.choice([2, 4, 6]))), 0.0001, 1e12)
+    open_ = np.clip(close * np.exp(rng.normal(0, 0.01, bars)), 0.0001, 1e12)
+    high, low = np.maximum(open_, close), np.minimum(open_, close)
+    if rng.random() < 0.3:
+        high[int(rng.integers(0, bars))] *= 100
+    adjusted = np.clip(close * 10.0 ** rng.integers(-3, 3), 0.0001, 1e12)
+    if rng.random() < 0.5:
+        adjusted[: int(rng.integers(0, bars + 1))] *= rng.random() + 0.01
+    volume = rng.integers(0, 3, bars) * rng.integers(0, 2**40, bars)
+    rows: dict[tuple[date, bool], tuple[date, float, float, float]] = {}
+    for _ in range(int(rng.integers(0, 8))):
+        day = (first + rng.integers(-5, bars * 2 + 10)).item() + timedelta(days=0)
+        if rng.random() < 0.5:
+            ratio = float(rng.choice([2, 0.5, 100, 0.01, 1.05, 1]))
+            rows[day, True] = (day, ratio, math.nan, math.nan)
+        else:
+            paid = float(rng.choice([0, 0.01, scale, 100 * scale, math.nan]))
+            rows[day, False] = (day, math.nan, paid, float(rng.choice([paid, math.nan, 1])))
+    sessions = first + np.arange(0, bars * 2) if rng.random() < 0.5 else first + np.arange(0)
+    return make_bars(days, open_, high, low, close, np.maximum(adjusted, 1e-4), volume), (
+        SeriesContext(
+            Actions.of(rows.values()),
+            sessions,
+            bool(rng.random() < 0.8),
+            bool(rng.random() < 0.8),
+        )
+    )
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_any_series_is_judged_and_each_finding_has_its_bars(block: int) -> None:
+    for seed in range(500 * block, 500 * block + 500):
+        bars, context = anything(seed)
+        for finding in judge_series(bars, context, DEFAULTS):  # type: ignore[arg-type]
+            assert finding.date_from <= finding.date_to, seed
+            assert finding.severity in (QUARANTINE, "flag")
+            assert not len(finding.bars) or finding.bars.max() < len(bars), seed  # type: ignore[arg-type]
+            for number in (finding.measured, finding.expected):
+                assert number is None or math.isfinite(number), (seed, finding)
