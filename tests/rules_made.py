@@ -237,7 +237,7 @@ def unit_switch(made: Made, seed: int) -> Fault:
     factor = 100.0 if rng.random() < 0.5 else 0.01
     wrong = np.arange(first, first + length)
     columns = ["open", "high", "low", "close"]
-    if rng.random() < 0.7 or first + length == count or first == 0:
+    if rng.random() < 0.7 or first == 0:
         columns.append("adjusted_close")
     changed = {}
     for name in columns:

@@ -77,10 +77,10 @@ def judge_units(
         found += _mixed_findings(bars, mixed, parameters)
     traded = bars.volume > 0
     close_wrong, close_factor = _wrong(
-        corrected, bars.close, traded, ~mixed, numbers, moves_with=adjusted
+        corrected, bars.close, traded, ~mixed, numbers, bars.adjusted_close
     )
     adjusted_wrong, adjusted_factor = _wrong(
-        adjusted, bars.adjusted_close, traded, ~mixed, numbers, moves_with=None
+        adjusted, bars.adjusted_close, traded, ~mixed, numbers, None
     )
     wrong = (close_wrong | adjusted_wrong) & ~mixed
     for first, last in _joined(runs(wrong), len(bars)):
@@ -124,14 +124,14 @@ def _wrong(
     traded: Mask,
     usable: Mask,
     numbers: _Numbers,
-    moves_with: Floats | None,
+    beside: Floats | None,
 ) -> tuple[Mask, Floats]:
     """Which bars are in another unit than the listing's, and by what factor.
 
-    `moves_with`: the adjusted moves, for closes: where these do not move along to the end, it may
-    have been a split that nobody recorded.
+    `beside`: the adjusted closes, for closes: where these do not move along to the end, it may have
+    been a split that nobody recorded.
     """
-    states, certain = _states(moves, values, usable, numbers, moves_with)
+    states, certain = _states(moves, values, usable, numbers, beside)
     none = np.zeros(len(values), np.bool_)
     if not certain:
         return none, np.ones(len(values))
@@ -140,7 +140,7 @@ def _wrong(
 
 
 def _states(
-    moves: Floats, values: Floats, usable: Mask, numbers: _Numbers, moves_with: Floats | None
+    moves: Floats, values: Floats, usable: Mask, numbers: _Numbers, beside: Floats | None
 ) -> tuple[Indexes, bool]:
     """The unit of each bar as a power of the factor relative to the first; whether any differs."""
     states = np.zeros(len(values), np.intp)
@@ -179,30 +179,37 @@ def _states(
             state += power
     if not marks:
         return states, False
-    if moves_with is not None:
-        marks = _without_silent_splits(marks, moves, moves_with)
+    if beside is not None:
+        marks = _without_silent_splits(marks, values, beside, numbers)
     for at, power, _ in marks:
         states[at:] += power
     return states, bool(states.any())
 
 
 def _without_silent_splits(
-    marks: list[tuple[int, int, float]], moves: Floats, adjusted_moves: Floats
+    marks: list[tuple[int, int, float]], close: Floats, adjusted: Floats, numbers: _Numbers
 ) -> list[tuple[int, int, float]]:
-    """A jump of closes alone is a switch only where it comes back: else it may be a split."""
-    silent = [abs(adjusted_moves[at - 1]) < 0.5 * abs(moves[at - 1]) for at, _, _ in marks]
-    if all(silent) and sum(power for _, power, _ in marks) != 0:
-        balance = 0
-        kept: list[tuple[int, int, float]] = []
-        opened: list[tuple[int, int, float]] = []
-        for mark in marks:
-            balance += mark[1]
-            opened.append(mark)
-            if balance == 0:
-                kept += opened
-                opened = []
-        return kept
-    return marks
+    """A jump of closes alone is a switch only where it comes back: else it may be a split.
+
+    Unless it is the newer closes that are off their adjusted ones: a split leaves those equal.
+    """
+    k = np.log(adjusted / close)
+    silent = [abs(k[at] - k[at - 1]) > 0.5 * numbers.factor for at, _, _ in marks]
+    if not all(silent) or sum(power for _, power, _ in marks) == 0:
+        return marks
+    balance = 0
+    kept: list[tuple[int, int, float]] = []
+    opened: list[tuple[int, int, float]] = []
+    for mark in marks:
+        balance += mark[1]
+        opened.append(mark)
+        if balance == 0:
+            kept += opened
+            opened = []
+    at = opened[-1][0] if opened else 0
+    if opened and abs(k[-1]) > 0.7 * numbers.factor and abs(k[at - 1]) < 0.3 * numbers.factor:
+        kept += opened
+    return kept
 
 
 def _base(states: Indexes, traded: Mask, numbers: _Numbers) -> int:
