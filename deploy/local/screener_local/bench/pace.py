@@ -72,8 +72,9 @@ def plan(owner: psycopg.Connection[Any], listed: list[str]) -> None:
         "INSERT INTO execution_budgets (execution_id) VALUES (%(run)s)",
         "INSERT INTO slices (execution_id, kind, name) VALUES (%(run)s, 'group', %(group)s)",
         "INSERT INTO assets (code, exchange_id, ticker, type)"
-        " SELECT code, exchanges.id, code || '.' || exchanges.code, 'Common Stock'"
-        " FROM unnest(%(codes)s::text[]) AS code, exchanges WHERE exchanges.code = %(exchange)s",
+        " SELECT listed.code, exchanges.id, listed.code || '.' || exchanges.code, 'Common Stock'"
+        " FROM unnest(%(codes)s::text[]) AS listed (code), exchanges"
+        " WHERE exchanges.code = %(exchange)s",
         "INSERT INTO asset_processing_state (asset_id, ticker) SELECT id, ticker FROM assets",
         "INSERT INTO plan_fetches (execution_id, group_name, ordinal, kind, exchange_id, asset_id,"
         " date_from, date_to, calls)"
