@@ -34,7 +34,10 @@ WITH RECURSIVE wanted AS (
 SELECT asset.id, asset.exchange_id, min(series.group_ordinal), max(series.prices_to),
        least(%(history_from)s::date, state.prices_checked_from, state.prices_first_date)
 FROM series
-JOIN financial_screener.assets AS asset ON asset.ticker = series.ticker AND asset.kind <> 'listing'
+CROSS JOIN LATERAL ( -- apart, so that the few are looked up by name in however many assets
+    SELECT found.id, found.exchange_id FROM financial_screener.assets AS found
+    WHERE found.ticker = series.ticker AND found.kind <> 'listing' OFFSET 0
+) AS asset
 JOIN financial_screener.asset_processing_state AS state ON state.asset_id = asset.id
 WHERE (state.prices_next_attempt_at > %(now)s::timestamptz) IS NOT TRUE
 GROUP BY asset.id, asset.exchange_id, state.asset_id
