@@ -20,6 +20,7 @@ from screener_collector.rules.model import QUARANTINE, Actions, Finding, Paramet
 from screener_collector.rules.series import judge_series
 from screener_collector.store import Cursor, jsonb, run
 from screener_collector.storing import read_bars, read_tails, store_bars
+from screener_collector.transaction import storable
 
 TAIL_BARS = 20
 """The stored bars that a new one is judged by."""
@@ -382,10 +383,6 @@ def _bad_row(asset_id: int, bar: BadBar, finding_id: int | None) -> dict[str, An
         "asset_id": asset_id,
         "date": bar.date,
         "rule": bar.rule,
-        # A number that is none in JSON becomes its text.
-        "bar": {
-            key: str(value) if isinstance(value, float) and value - value != 0 else value
-            for key, value in bar.row.items()
-        },
+        "bar": storable(bar.row),
         "finding_id": finding_id,
     }

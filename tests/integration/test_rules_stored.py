@@ -1,20 +1,25 @@
 """Judgements on real Postgres: faulty series from the vendor, what is kept, what comes back."""
 
+import asyncio
 import math
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg
 import pytest
 from collector_world import Owner, World, login
 from market import Asset as Listed
+from psycopg.rows import dict_row
 from rules_made import liquid, split_not_applied, unit_switch
 from rules_world import FAULTS, Asset, vendor_form
 from simulator_fixture import DATA_MOMENT, Simulator
 
 from screener_collector.bars import Bars
+from screener_collector.findings import Judge
+from screener_collector.rules.batch import Batch
 from screener_collector.rules.model import RULES
+from screener_sql.connect import connect_async
 
 pytestmark = pytest.mark.integration
 
@@ -257,6 +262,51 @@ def test_code_and_table_hold_the_same_rules(owner: Owner) -> None:
         rule.name: (rule.name, rule.scope, rule.severity, dict(rule.parameters), rule.sentence)
         for rule in RULES
     }
+
+
+# -- whole bulk answers -------------------------------------------------------------------------
+
+
+async def judged(
+    url: str, exchange_id: int, session: date, counted: Batch
+) -> tuple[bool, str | None]:
+    """Whether a worker believes a bulk answer, and by which rule not; its finding is kept."""
+    connection = await connect_async(url, application_name="test")
+    async with connection, connection.cursor(row_factory=dict_row) as cursor:
+        judge = Judge(1, "run-1")
+        verdict = await judge.batch(cursor, exchange_id, session, counted)
+        await judge.note_batch(cursor, exchange_id, session, verdict)
+        return verdict.believed, verdict.rule
+
+
+def test_a_bulk_answer_is_judged_by_the_twenty_days_before_it(world: World) -> None:
+    exchange_id = world.value("SELECT id FROM exchanges WHERE code = 'MC'")
+    for n in range(1, 31):
+        world.rows(
+            "INSERT INTO bulk_days SELECT %s, day, 'bulk_prices', day + time '22:00', 100, 100, 1,"
+            " true, NULL, 'run-0' FROM (SELECT date '2024-03-15' - %s AS day) AS d RETURNING rows",
+            exchange_id,
+            n,
+        )
+    day, asked = date(2024, 3, 15), datetime(2024, 3, 15, 22, tzinfo=UTC)
+
+    def ask(**counts: Any) -> tuple[bool, str | None]:
+        whole = {"rows": 100, "of_session": 100, "known": 90, "unchanged": 2, "asked_at": asked}
+        return asyncio.run(judged(world.url, exchange_id, day, Batch(**whole | counts)))
+
+    assert ask(rows=60, of_session=60) == (False, "batch_partial")
+    assert ask(unchanged=89) == (False, "batch_echo")
+    assert ask(rows=6, of_session=6) == (False, "batch_residue")
+    assert ask(of_session=3) == (False, "batch_wrong_date")
+    assert {
+        (row["exchange"], row["rule"], row["state"])
+        for row in world.rows("SELECT * FROM v_data_findings")
+    } == {
+        ("MC", rule, "open")
+        for rule in ("batch_partial", "batch_echo", "batch_residue", "batch_wrong_date")
+    }
+    assert ask() == (True, None)
+    assert world.value("SELECT count(*) FROM data_findings WHERE state <> 'released'") == 0
 
 
 # -- other sources ------------------------------------------------------------------------------
