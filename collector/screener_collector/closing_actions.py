@@ -38,40 +38,80 @@ class Recorded:
 async def record(batch: Transaction, results: Sequence[Result]) -> Recorded:
     """Records the actions in the results, of bulk days and of assets alike."""
     recorded = Recorded()
+    lists: dict[tuple[int, str], Result] = {}
     for result in sorted(results, key=lambda each: each.started_at):
         if not isinstance(result.came, Actions):
             continue
-        fetch, rows = result.fetch, result.came.rows.rows
-        if rows:
-            known = await batch.run(
-                "record_actions",
-                actions=jsonb([_row(fetch.exchange_id, action) for action in rows]),
-            )
-            recorded.counts[fetch.id] = len(known)
-            recorded.asset_ids |= {row["asset_id"] for row in known}
-        if fetch.asset_id is not None:
-            recorded.asset_ids.add(fetch.asset_id)
-            gone = await batch.run("withdraw_actions", lists=jsonb([_list(result, rows)]))
-        elif rows and not result.came.rows.unreadable:
-            gone = await batch.run(
-                "withdraw_early_actions",
-                exchange_id=fetch.exchange_id,
-                session=fetch.session,
-                kind="split" if fetch.kind == "bulk_splits" else "dividend",
-                asked_at=result.started_at,
-                codes=[action.code for action in rows],
-            )
+        if result.fetch.asset_id is None:
+            await _record_day(batch, result, result.came, recorded)
         else:
-            gone = []
-        recorded.withdrawn |= {row["asset_id"] for row in gone}
-        if result.came.rows.doubtful and fetch.is_due_day:
-            await batch.run(
-                "doubt_actions",
-                exchange_id=fetch.exchange_id,
-                kind=fetch.kind,
-                codes=list(result.came.rows.doubtful),
-            )
+            lists[result.fetch.asset_id, _KINDS[result.fetch.kind]] = result
+    if lists:
+        await _record_lists(batch, lists, recorded)
     return recorded
+
+
+_KINDS = {
+    "splits": "split",
+    "bulk_splits": "split",
+    "dividends": "dividend",
+    "bulk_dividends": "dividend",
+}
+
+
+async def _record_day(
+    batch: Transaction, result: Result, came: Actions, recorded: Recorded
+) -> None:
+    fetch, rows = result.fetch, came.rows.rows
+    if rows:
+        actions = jsonb([_row(fetch.exchange_id, action) for action in rows])
+        known = await batch.run("record_actions", actions=actions)
+        recorded.counts[fetch.id] = len(known)
+        recorded.asset_ids |= {row["asset_id"] for row in known}
+    if rows and not came.rows.unreadable:
+        gone = await batch.run(
+            "withdraw_early_actions",
+            exchange_id=fetch.exchange_id,
+            session=fetch.session,
+            kind=_KINDS[fetch.kind],
+            asked_at=result.started_at,
+            codes=[action.code for action in rows],
+        )
+        recorded.withdrawn |= {row["asset_id"] for row in gone}
+    if came.rows.doubtful and fetch.is_due_day:
+        await batch.run(
+            "doubt_actions",
+            exchange_id=fetch.exchange_id,
+            kind=fetch.kind,
+            codes=list(came.rows.doubtful),
+        )
+
+
+async def _record_lists(
+    batch: Transaction, lists: Mapping[tuple[int, str], Result], recorded: Recorded
+) -> None:
+    """Assets' own lists by asset and kind; all of them in the same two statements."""
+    rows, told = [], []
+    for (asset_id, kind), result in lists.items():
+        fetch = result.fetch
+        assert isinstance(result.came, Actions)
+        recorded.asset_ids.add(asset_id)
+        recorded.counts[fetch.id] = 0
+        rows += [_row(fetch.exchange_id, action) for action in result.came.rows.rows]
+        told.append(
+            {
+                "asset_id": asset_id,
+                "kind": kind,
+                "first": fetch.date_from,
+                "last": fetch.date_to,
+                "ex_dates": [action.ex_date for action in result.came.rows.rows],
+            }
+        )
+    if rows:
+        for row in await batch.run("record_actions", actions=jsonb(rows)):
+            recorded.counts[lists[row["asset_id"], row["kind"]].fetch.id] += 1
+    gone = await batch.run("withdraw_actions", lists=jsonb(told))
+    recorded.withdrawn |= {row["asset_id"] for row in gone}
 
 
 def _row(exchange_id: int, action: Action) -> dict[str, Any]:
@@ -86,17 +126,6 @@ def _row(exchange_id: int, action: Action) -> dict[str, Any]:
         "unadjusted": action.unadjusted,
         "currency": action.currency,
         "payload": storable(action.row),
-    }
-
-
-def _list(result: Result, rows: Iterable[Action]) -> dict[str, Any]:
-    fetch = result.fetch
-    return {
-        "asset_id": fetch.asset_id,
-        "kind": "split" if fetch.kind == "splits" else "dividend",
-        "first": fetch.date_from,
-        "last": fetch.date_to,
-        "ex_dates": [action.ex_date for action in rows],
     }
 
 
