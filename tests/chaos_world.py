@@ -85,7 +85,9 @@ LEFT: dict[str, str] = {
     "bars": "SELECT ticker, date, open, high, low, close, adj_close, stock_prices.volume"
     " FROM stock_prices JOIN assets ON assets.id = asset_id ORDER BY ticker, date",
     "bars in quarantine": "SELECT ticker, date, rule, bar::text FROM quarantined_bars"
-    " JOIN assets ON assets.id = asset_id WHERE released_at IS NULL ORDER BY 1, 2, 3, 4",
+    " JOIN assets ON assets.id = asset_id WHERE released_at IS NULL"
+    " AND rule NOT IN ('row_invalid', 'date_invalid', 'date_future', 'date_not_asked_for')"
+    " ORDER BY 1, 2, 3, 4",
     "actions": "SELECT ticker, ex_date, corporate_actions.kind, split_new, split_old, dividend,"
     " corporate_actions.currency, unadjusted_dividend, confirmed_at IS NULL"
     " FROM corporate_actions JOIN assets ON assets.id = asset_id ORDER BY 1, 2, 3",

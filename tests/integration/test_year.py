@@ -1,0 +1,146 @@
+"""A year of sessions: at its end every bar is what the vendor published last, or set aside by the
+right rule.
+"""
+
+import os
+import random
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from simulator_fixture import Simulator
+from system_fixture import Database
+from year_world import Year, shared_tls_context
+
+pytestmark = pytest.mark.integration
+
+SESSIONS = int(os.environ.get("YEAR_SESSIONS", "260"))
+QUIET = min(30, SESSIONS // 2)
+"""Sessions at the end in which nothing new goes wrong: every history is refetched within 30 days."""
+FIRST, BEGIN = date(2022, 12, 1), datetime(2023, 1, 3, 6, tzinfo=UTC)
+HOURS = 12.0
+"""After publication: the next morning, when the session's actions are listed."""
+
+
+def happenings(simulator: Simulator, seed: int) -> list[dict[str, Any]]:
+    """What goes wrong and what happens in the year, from a seed."""
+    dice = random.Random(seed)
+    codes = [
+        row["Code"]
+        for row in simulator.get("exchange-symbol-list/IR").json()
+        if row["Type"] == "Common Stock"
+    ]
+    year = simulator.admin("published?exchange=IR&from=2023-01-03&to=2024-02-15")
+    days = year["sessions"][5 : SESSIONS - QUIET]
+    dice.shuffle(codes)
+    names = iter(codes)
+
+    def some_day() -> str:
+        return str(dice.choice(days))
+
+    def ticker() -> str:
+        return f"{next(names)}.IR"
+
+    events: list[dict[str, Any]] = [
+        {"kind": "late", "exchange": "IR", "session": some_day(), "hours": 20},
+        {"kind": "partial", "exchange": "IR", "session": some_day(), "share": 0.4, "hours": 20},
+        {"kind": "missing", "ticker": ticker(), "session": some_day(), "hours": 60},
+        {"kind": "missing", "ticker": ticker(), "session": some_day(), "hours": None},
+        {"kind": "bar", "ticker": ticker(), "session": some_day(), "set": {"low": 0}},
+        {"kind": "bar", "ticker": ticker(), "session": some_day(), "set": {"volume": -5}},
+        {"kind": "split", "ticker": ticker(), "session": some_day(), "ratio": "4/1"},
+        {"kind": "split", "ticker": ticker(), "session": some_day(), "ratio": "1/10"},
+        {
+            "kind": "split", "ticker": ticker(), "session": some_day(), "ratio": "2/1",
+            "list_hours": 30, "adjust_hours": 60,
+        },
+        {"kind": "dividend", "ticker": ticker(), "session": some_day(), "yield": 0.03},
+        {
+            "kind": "dividend", "ticker": ticker(), "session": some_day(), "yield": 0.05,
+            "list_hours": 40, "adjust_hours": 20,
+        },
+        {"kind": "listing", "ticker": "ZZNEW.IR", "on": some_day()},
+        {"kind": "delisting", "ticker": ticker(), "on": some_day()},
+        {"kind": "delisting", "ticker": ticker(), "on": some_day(), "gone": True},
+    ]  # fmt: skip
+    answers: list[dict[str, Any]] = [
+        {"status": 503, "probability": 0.004},
+        {"status": "cut", "probability": 0.003},
+        {"endpoint": ["eod", "splits", "div"], "wrong": "html", "probability": 0.002},
+        {"endpoint": ["eod", "splits", "div"], "wrong": "truncated", "probability": 0.002},
+        {"endpoint": ["eod"], "wrong": "empty_list", "probability": 0.002},
+    ]
+    return [*events, *answers]
+
+
+RULES = {"low": "price_not_positive", "volume": "volume_invalid"}
+
+
+async def test_a_year_ends_with_what_the_vendor_published_last(
+    database: Database, simulator: Simulator
+) -> None:
+    year = Year(
+        database,
+        simulator,
+        {
+            "groups": [{"name": "dublin", "exchanges": ["IR"]}],
+            "operations": ["prices"],
+            "history": {"from": FIRST.isoformat()},
+            "indicators": False,
+        },
+        "IR",
+    )
+    simulator.clock(data="2024-03-01T00:00:00Z")
+    script = happenings(simulator, 5)
+    year.begin(BEGIN)
+    simulator.admin("faults", {"seed": 5, "faults": script})
+    with shared_tls_context():
+        for _ in range(SESSIONS):
+            await year.next_session(HOURS)
+    wrong = differences(year, script)
+    assert not wrong, "\n".join([f"{len(wrong)} bars", *wrong[:60]])
+
+
+def differences(year: Year, script: list[dict[str, Any]]) -> list[str]:
+    """Where what is stored is neither what is published nor set aside for what was done to it."""
+    spoilt = {
+        (event["ticker"], date.fromisoformat(event["session"])): RULES[next(iter(event["set"]))]
+        for event in script
+        if event.get("kind") == "bar"
+    }
+    stored = {
+        (row["ticker"], row["date"]): row
+        for row in year.rows(
+            "SELECT ticker, stock_prices.* FROM stock_prices JOIN assets ON assets.id = asset_id"
+        )
+    }
+    gone = {event["ticker"] for event in script if event.get("gone")}
+    aside = {
+        (row["ticker"], row["date"]): row["rule"]
+        for row in year.rows(
+            "SELECT ticker, date, rule FROM quarantined_bars JOIN assets ON assets.id = asset_id"
+            " WHERE released_at IS NULL"
+        )
+    }
+    wrong = []
+    published = year.published("IR", FIRST, year.now.date())
+    stocks = {
+        row["ticker"] for row in year.rows("SELECT ticker FROM assets WHERE kind = 'listing'")
+    }
+    for code, columns in published["bars"].items():
+        if f"{code}.IR" not in stocks:
+            continue
+        for day, *values in zip(*columns.values(), strict=True):
+            key = (f"{code}.IR", date.fromisoformat(day))
+            bar = stored.pop(key, None)
+            mine = bar and [bar[name] for name in COLUMNS]
+            if key in spoilt:
+                if bar is not None or aside.get(key) != spoilt[key]:
+                    wrong.append(f"{key}: {values} is not set aside as {spoilt[key]}: {mine}")
+            elif mine != values:
+                wrong.append(f"{key}: published {values}, stored {mine}, aside {aside.get(key)}")
+    wrong += [f"{key}: stored, and not published" for key in stored if key[0] not in gone]
+    return wrong
+
+
+COLUMNS = ("open", "high", "low", "close", "adj_close", "volume")
