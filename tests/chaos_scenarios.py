@@ -4,13 +4,14 @@ CHAOS_SCHEDULES is how many of each scenario; CHAOS_SEED, such as `day-17`, is o
 """
 
 import os
-from datetime import date
+from datetime import date, timedelta
 
 import chaos_schedule
 from chaos_world import Chaos, Runs, Scenario, differences, spec
 from simulator_fixture import Simulator
 
-HISTORY = date(2023, 6, 1)
+HISTORY, SHORT = date(2023, 6, 1), date(2023, 8, 15)
+MONDAY, TUESDAY = date(2023, 9, 18), date(2023, 9, 19)
 BOTH = ("prices", "fundamentals")
 
 
@@ -23,9 +24,9 @@ def seeds(scenario: str, usual: int) -> list[int]:
     return list(range(first, first + int(os.environ.get("CHAOS_SCHEDULES") or usual)))
 
 
-def evening(day: date) -> str:
-    """When the bars of a day are published everywhere."""
-    return f"{day}T23:59:00Z"
+def morning_after(day: date) -> str:
+    """When the bars of a day are published everywhere, and its splits and dividends listed."""
+    return f"{day + timedelta(days=1)}T05:30:00Z"
 
 
 def codes(simulator: Simulator, exchange: str, count: int) -> tuple[str, ...]:
@@ -37,39 +38,98 @@ def codes(simulator: Simulator, exchange: str, count: int) -> tuple[str, ...]:
 def _only_planned(day: date, **wanted: tuple[str, ...]) -> Runs:
     """A dry run that has made the exchanges, their calendars and their listings known."""
     groups = {exchange.lower(): (exchange, symbols) for exchange, symbols in wanted.items()}
-    return Runs(evening(day), (spec(day, HISTORY, BOTH, groups, dryRun=True),))
+    return Runs(morning_after(day), (spec(day, HISTORY, BOTH, groups, dryRun=True),))
 
 
 def first_load(simulator: Simulator) -> Scenario:
     """Nothing is known; two runs share the day's calls, and the next session follows."""
     dublin, lisbon = codes(simulator, "IR", 9), codes(simulator, "LS", 6)
-    monday, tuesday = date(2023, 9, 18), date(2023, 9, 19)
     return Scenario(
         "first",
         tuple(f"{code}.IR" for code in dublin) + tuple(f"{code}.LS" for code in lisbon),
         (
             Runs(
-                evening(monday),
+                morning_after(MONDAY),
                 (
-                    spec(monday, HISTORY, BOTH, {"dublin": ("IR", dublin)}),
-                    spec(monday, HISTORY, BOTH, {"lisbon": ("LS", lisbon)}),
+                    spec(MONDAY, HISTORY, BOTH, {"dublin": ("IR", dublin)}),
+                    spec(MONDAY, HISTORY, BOTH, {"lisbon": ("LS", lisbon)}),
                 ),
             ),
             Runs(
-                evening(tuesday),
+                morning_after(TUESDAY),
                 (
                     spec(
-                        tuesday, HISTORY, BOTH,
+                        TUESDAY, HISTORY, BOTH,
                         {"dublin": ("IR", dublin), "lisbon": ("LS", lisbon)},
                     ),
                 ),
             ),
         ),
-        (_only_planned(monday, IR=dublin, LS=lisbon),),
+        (_only_planned(MONDAY, IR=dublin, LS=lisbon),),
     )  # fmt: skip
 
 
-SCENARIOS = {"first": first_load}
+def one_run(simulator: Simulator) -> Scenario:
+    """One run of few assets: most schedules a minute."""
+    lisbon = codes(simulator, "LS", 7)
+    wanted = {"lisbon": ("LS", lisbon)}
+    return Scenario(
+        "one",
+        tuple(f"{code}.LS" for code in lisbon),
+        (Runs(morning_after(MONDAY), (spec(MONDAY, HISTORY, BOTH, wanted),)),),
+        (_only_planned(MONDAY, LS=lisbon),),
+    )
+
+
+def scarce(simulator: Simulator) -> Scenario:
+    """Two runs at once that the day's calls do not reach for, nor for the next; then they do."""
+    dublin, lisbon = codes(simulator, "IR", 6), codes(simulator, "LS", 6)
+    groups = {"dublin": ("IR", dublin), "lisbon": ("LS", lisbon)}
+    apart = tuple(spec(MONDAY, HISTORY, BOTH, {name: groups[name]}) for name in groups)
+    together = spec(MONDAY, HISTORY, BOTH, groups)
+    return Scenario(
+        "scarce",
+        tuple(f"{code}.IR" for code in dublin),
+        (
+            Runs(morning_after(MONDAY), apart, account={"dailyLimit": 75}),
+            Runs(morning_after(MONDAY), (together,), days=1, account={"dailyLimit": 110}),
+            Runs(morning_after(MONDAY), (together,), days=2, account={"dailyLimit": 5000}),
+        ),
+        (_only_planned(MONDAY, IR=dublin, LS=lisbon),),
+        scarce=True,
+    )
+
+
+def steady_day(simulator: Simulator) -> Scenario:
+    """A session by bulk days, with a split and dividends of it, and another exchange one by one."""
+    brussels, dublin = codes(simulator, "BR", 140), codes(simulator, "IR", 5)
+    groups = {"brussels": ["BR"], "dublin": ("IR", dublin)}
+    prices = ("prices",)
+    happens = {"session": TUESDAY.isoformat()}
+    return Scenario(
+        "day",
+        tuple(f"{code}.BR" for code in brussels[:4]),
+        (
+            Runs(
+                morning_after(TUESDAY),
+                (spec(TUESDAY, SHORT, prices, groups),),
+            ),
+        ),
+        (
+            Runs(
+                morning_after(MONDAY),
+                (spec(MONDAY, SHORT, prices, groups),),
+            ),
+        ),
+        (
+            {"kind": "split", "ticker": f"{brussels[3]}.BR", "ratio": "2/1", **happens},
+            {"kind": "dividend", "ticker": f"{brussels[5]}.BR", "yield": 0.03, **happens},
+            {"kind": "dividend", "ticker": f"{dublin[2]}.IR", "yield": 0.02, **happens},
+        ),
+    )
+
+
+SCENARIOS = {"first": first_load, "one": one_run, "scarce": scarce, "day": steady_day}
 
 
 def assert_survives(chaos: Chaos, name: str, seed: int) -> None:

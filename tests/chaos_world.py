@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psutil
@@ -18,6 +18,7 @@ import pytest
 from chaos_operator import Operator, collection_run
 from chaos_pods import Pod, Pods
 from chaos_schedule import Blow, Schedule, Stage
+from database_clock import let_clock_be_set, set_clock
 from psycopg import Connection, sql
 from psycopg.rows import DictRow, TupleRow, dict_row
 from simulator_fixture import Simulator
@@ -43,18 +44,25 @@ class Runs:
 
     moment: str
     specs: tuple[Spec, ...]
+    days: int = 0
+    """How much later than today it is for everybody."""
+    account: Mapping[str, int] = field(default_factory=dict)
+    """Of the vendor's account, such as `dailyLimit`."""
 
 
 @dataclass(frozen=True)
 class Scenario:
     """`before`: what has been lived through when it begins. `symbols`: tickers that faults may
-    pick.
+    pick. `events`: what happens at the market, whatever else goes wrong. `scarce`: who gets the
+    calls there are depends on what goes wrong, so only the end of all stages is compared.
     """
 
     name: str
     symbols: tuple[str, ...]
     stages: tuple[Runs, ...]
     before: tuple[Runs, ...] = ()
+    events: tuple[Mapping[str, Any], ...] = ()
+    scarce: bool = False
 
 
 def spec(
@@ -99,7 +107,7 @@ LEFT: dict[str, str] = {
     " FROM assets ORDER BY ticker",
     "states": "SELECT ticker, prices_loaded, prices_first_date, prices_last_date,"
     " prices_checked_from, prices_checked_to, splits_checked_to, dividends_checked_to,"
-    " fundamentals_loaded, next_fundamental_refresh, needs_prices_reprocess,"
+    " fundamentals_loaded, needs_prices_reprocess,"
     " needs_fundamentals_reprocess, prices_failures, fundamentals_failures, actions_failures"
     " FROM asset_processing_state ORDER BY ticker",
 }
@@ -109,6 +117,8 @@ ENDS: dict[str, str] = {
     "fundamentals": "SELECT ticker, key, left(value::text, 40), left(md5(value::text), 8)"
     " FROM assets, jsonb_each(to_jsonb(assets)) WHERE value <> 'null' AND key <> 'id'"
     " AND key NOT LIKE '%%\\_id' AND key NOT LIKE '%%\\_at' ORDER BY 1, 2",
+    "next fundamentals": "SELECT ticker, next_fundamental_refresh FROM asset_processing_state"
+    " ORDER BY ticker",
     "items": "SELECT execution_id, ticker, operation, state, error_code, planned"
     " FROM plan_items JOIN assets ON assets.id = asset_id ORDER BY 1, 2, 3",
     "details of items": "SELECT execution_id, ticker, operation, status, error_code"
@@ -176,6 +186,7 @@ class Chaos:
                 sql.Identifier(database.name)
             )
         )
+        let_clock_be_set(database)
         self._tables = self._read_tables()
         self._save("nothing")
         self._undisturbed: dict[str, tuple[str, Lived]] = {}
@@ -266,8 +277,11 @@ class Chaos:
             self._restore("nothing")
             self.simulator.reset()
             for number, runs in enumerate(scenario.before):
-                Life(self, f"before-{number}", runs).live()
-            # So long ago that the lists and details of exchanges are asked for again.
+                Life(self, f"before-{number}", runs, events=scenario.events).live()
+            # So long ago that the lists and details of exchanges are asked for again, and that
+            # nothing of it counts for today.
+            for table in ("api_leases", "api_daily_quota", "api_request_minutes"):
+                self.admin.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
             self.admin.execute(
                 "UPDATE exchanges SET listed_at = listed_at - interval '8 days',"
                 " details_at = details_at - interval '8 days'"
@@ -297,17 +311,18 @@ class Chaos:
         for number, runs in enumerate(scenario.stages):
             stage = schedule.stages[number] if schedule else None
             scale = undisturbed.took[number] if undisturbed else 0.0
-            lived.add(Life(self, f"run-{number}", runs, stage, scale))
-        if schedule is not None and not schedule.soft:
+            lived.add(Life(self, f"run-{number}", runs, stage, scale, scenario.events))
+        strict = not scenario.scarce and (schedule is None or schedule.soft)
+        if schedule is not None and not strict:
             # What failed for good is due again another day, and nothing else is.
             self.admin.execute(
                 "UPDATE asset_processing_state"
                 " SET prices_next_attempt_at = NULL, fundamentals_next_attempt_at = NULL,"
                 " actions_next_attempt_at = NULL"
             )
-            lived.add(Life(self, "repair", scenario.stages[-1]))
+            lived.add(Life(self, "repair", scenario.stages[-1], events=scenario.events))
         lived.left = {name: self._left(statement) for name, statement in LEFT.items()}
-        if schedule is None or schedule.soft:
+        if strict:
             lived.left |= {name: self._left(statement) for name, statement in ENDS.items()}
         lived.left["last ends"] = self._left(LAST_ENDS)
         return lived
@@ -338,19 +353,26 @@ class Life:
     """
 
     def __init__(
-        self, chaos: Chaos, name: str, runs: Runs, stage: Stage | None = None, scale: float = 0.0
+        self,
+        chaos: Chaos,
+        name: str,
+        runs: Runs,
+        stage: Stage | None = None,
+        scale: float = 0.0,
+        events: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.chaos = chaos
         self.name = name
         self.runs = runs
         self.stage = stage or Stage(1, (1,), (), ())
         self.scale = scale
+        self.events = events
         self.jobs: dict[tuple[str, str, str], Job] = {}
         self.operator = Operator(
             chaos.database.urls["operator"],
             self._start_job,
             lambda uid: [job.facts() for (owner, _, _), job in self.jobs.items() if owner == uid],
-            lambda: datetime.now(UTC),
+            self._now,
         )
         self.wrong: list[str] = []
         self._blows = list(self.stage.blows)
@@ -360,10 +382,14 @@ class Life:
     def live(self) -> None:
         """Lives through it; `wrong` tells afterwards what must not have been."""
         simulator = self.chaos.simulator
-        simulator.clock(data=self.runs.moment)
-        simulator.admin("faults", {"seed": self.stage.seed, "faults": list(self.stage.faults)})
+        now = self._now()
+        set_clock(self.chaos.database, now)
+        accounting = now.isoformat() if self.runs.days else None
+        simulator.clock(data=self.runs.moment, accounting=accounting)
+        simulator.admin("account", dict(self.runs.account))
+        script = [*self.events, *self.stage.faults]
+        simulator.admin("faults", {"seed": self.stage.seed, "faults": script})
         seen = len(simulator.admin("log"))
-        now = datetime.now(UTC)
         for number, each in enumerate(self.runs.specs):
             self.operator.add(collection_run(f"{self.name}-{number}", dict(each), now))
         began = time.monotonic()
@@ -385,6 +411,9 @@ class Life:
             self.operator.die()
         simulator.admin("faults", {})
         self._check(seen)
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(days=self.runs.days)
 
     # Jobs
 
@@ -502,9 +531,13 @@ class Life:
     def _check(self, seen: int) -> None:
         self._compare_counts()
         entries = self.chaos.simulator.admin(f"log?since={seen}")
+        told = 0  # what others had called when we last read the vendor's counter
         for entry in entries:
-            if entry["counter"] + entry["cost"] > entry["limit"]:
+            counter = entry["counter"] - max(0, entry["others"] - told)
+            if counter + entry["cost"] > entry["limit"]:
                 self.wrong.append(f"{self.name}: sent without calls left: {entry}")
+            if entry["endpoint"] == "user" and entry["status"] == 200:
+                told = entry["others"]
         self._check_refetches(entries)
         for name, statement in NEVER.items():
             for row in self.chaos.rows(statement):

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import psycopg
 from chaos_operator import Operator, collection_run
-from psycopg import sql
+from database_clock import let_clock_be_set, set_clock
 from psycopg.rows import dict_row
 from simulator_fixture import Simulator
 from system_fixture import Database
@@ -40,33 +40,6 @@ def shared_tls_context() -> Iterator[None]:
         transports["create_ssl_context"] = before
 
 
-def let_clock_be_set(database: Database) -> None:
-    """From now on the programs' statements find the functions that `set_clock` makes before
-    Postgres' own.
-    """
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        owner.execute("CREATE SCHEMA clock")
-        owner.execute("GRANT USAGE ON SCHEMA clock TO PUBLIC")
-        owner.execute(
-            sql.SQL(
-                "ALTER DATABASE {} SET search_path TO clock, pg_catalog, financial_screener, public"
-            ).format(sql.Identifier(database.name))
-        )
-
-
-def set_clock(database: Database, moment: datetime) -> None:
-    """What `now()` and `clock_timestamp()` tell at this moment; they run on from there."""
-    ahead = sql.Literal(f"{(moment - datetime.now(UTC)).total_seconds():.3f} seconds")
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        for name, kind in (("now", "STABLE"), ("clock_timestamp", "VOLATILE")):
-            owner.execute(
-                sql.SQL(
-                    "CREATE OR REPLACE FUNCTION clock.{name}() RETURNS timestamptz LANGUAGE sql"
-                    " {kind} RETURN pg_catalog.{name}() + {ahead}::interval"
-                ).format(name=sql.Identifier(name), kind=sql.SQL(kind), ahead=ahead)
-            )
-
-
 @dataclass
 class Year:
     """A database and a vendor that walk through time together."""
@@ -76,9 +49,8 @@ class Year:
     spec: Mapping[str, Any]
     exchange: str
     """Whose sessions are walked."""
-    now: datetime = datetime.min.replace(tzinfo=UTC)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
     sessions: int = 0
-    faults: list[dict[str, Any]] = field(default_factory=list)
     _codes: dict[tuple[str, str, str], int | None] = field(default_factory=dict)
 
     def begin(self, moment: datetime) -> None:

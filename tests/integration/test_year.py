@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 SESSIONS = int(os.environ.get("YEAR_SESSIONS", "260"))
 QUIET = min(30, SESSIONS // 2)
-"""Sessions at the end in which nothing new goes wrong: every history is refetched within 30 days."""
+"""Sessions at the end in which nothing new happens: histories are refetched within 30 days."""
 FIRST, BEGIN = date(2022, 12, 1), datetime(2023, 1, 3, 6, tzinfo=UTC)
 HOURS = 12.0
 """After publication: the next morning, when the session's actions are listed."""
