@@ -26,7 +26,7 @@ def seeds(scenario: str, usual: int) -> list[int]:
 
 def morning_after(day: date) -> str:
     """When the bars of a day are published everywhere, and its splits and dividends listed."""
-    return f"{day + timedelta(days=1)}T05:30:00Z"
+    return f"{day + timedelta(days=1)}T08:10:00+00:00"
 
 
 def codes(simulator: Simulator, exchange: str, count: int) -> tuple[str, ...]:
@@ -35,9 +35,10 @@ def codes(simulator: Simulator, exchange: str, count: int) -> tuple[str, ...]:
     return tuple(row["Code"] for row in rows if row["Type"] == "Common Stock")[:count]
 
 
-def _only_planned(day: date, **wanted: tuple[str, ...]) -> Runs:
+def _only_planned(**wanted: tuple[str, ...]) -> Runs:
     """A dry run that has made the exchanges, their calendars and their listings known."""
     groups = {exchange.lower(): (exchange, symbols) for exchange, symbols in wanted.items()}
+    day = MONDAY - timedelta(days=3)
     return Runs(morning_after(day), (spec(day, HISTORY, BOTH, groups, dryRun=True),))
 
 
@@ -65,7 +66,7 @@ def first_load(simulator: Simulator) -> Scenario:
                 ),
             ),
         ),
-        (_only_planned(MONDAY, IR=dublin, LS=lisbon),),
+        (_only_planned(IR=dublin, LS=lisbon),),
     )  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def one_run(simulator: Simulator) -> Scenario:
         "one",
         tuple(f"{code}.LS" for code in lisbon),
         (Runs(morning_after(MONDAY), (spec(MONDAY, HISTORY, BOTH, wanted),)),),
-        (_only_planned(MONDAY, LS=lisbon),),
+        (_only_planned(LS=lisbon),),
     )
 
 
@@ -95,7 +96,7 @@ def scarce(simulator: Simulator) -> Scenario:
             Runs(morning_after(MONDAY), (together,), days=1, account={"dailyLimit": 110}),
             Runs(morning_after(MONDAY), (together,), days=2, account={"dailyLimit": 5000}),
         ),
-        (_only_planned(MONDAY, IR=dublin, LS=lisbon),),
+        (_only_planned(IR=dublin, LS=lisbon),),
         scarce=True,
     )
 

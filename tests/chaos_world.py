@@ -40,12 +40,13 @@ Left = dict[str, list[tuple[Any, ...]]]
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs that are under way at once, and what the vendor's data clock shows meanwhile."""
+    """Runs that are under way at once. `moment`: when they begin, for everybody; it is `days` later
+    while the vendor's data stay as of then.
+    """
 
     moment: str
     specs: tuple[Spec, ...]
     days: int = 0
-    """How much later than today it is for everybody."""
     account: Mapping[str, int] = field(default_factory=dict)
     """Of the vendor's account, such as `dailyLimit`."""
 
@@ -108,7 +109,8 @@ LEFT: dict[str, str] = {
     "states": "SELECT ticker, prices_loaded, prices_first_date, prices_last_date,"
     " prices_checked_from, prices_checked_to, splits_checked_to, dividends_checked_to,"
     " fundamentals_loaded, needs_prices_reprocess,"
-    " needs_fundamentals_reprocess, prices_failures, fundamentals_failures, actions_failures"
+    " needs_fundamentals_reprocess, prices_failures > 0, fundamentals_failures > 0,"
+    " actions_failures > 0"
     " FROM asset_processing_state ORDER BY ticker",
 }
 """What must be the same however it came about: everything but times, ids, attempts and calls."""
@@ -189,7 +191,7 @@ class Chaos:
         let_clock_be_set(database)
         self._tables = self._read_tables()
         self._save("nothing")
-        self._undisturbed: dict[str, tuple[str, Lived]] = {}
+        self._undisturbed: dict[str, Lived] = {}
 
     # The database
 
@@ -267,44 +269,32 @@ class Chaos:
     # Scenarios
 
     def undisturbed(self, scenario: Scenario) -> "Lived":
-        """What a scenario leaves when nothing goes wrong. Lived through once a GMT day, as some
-        dates are counted from it.
-        """
-        today = datetime.now(UTC).date().isoformat()
-        day, lived = self._undisturbed.get(scenario.name, ("", None))
-        if lived is None or day != today:
-            name = f"{scenario.name} {today}"
+        """What a scenario leaves when nothing goes wrong; lived through once."""
+        if scenario.name not in self._undisturbed:
             self._restore("nothing")
             self.simulator.reset()
             for number, runs in enumerate(scenario.before):
                 Life(self, f"before-{number}", runs, events=scenario.events).live()
-            # So long ago that the lists and details of exchanges are asked for again, and that
-            # nothing of it counts for today.
-            for table in ("api_leases", "api_daily_quota", "api_request_minutes"):
-                self.admin.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            # So long ago that the lists and details of exchanges are asked for again.
             self.admin.execute(
                 "UPDATE exchanges SET listed_at = listed_at - interval '8 days',"
                 " details_at = details_at - interval '8 days'"
             )
-            self._save(name)
-            lived = self._live(scenario, name, None, None)
-            self._undisturbed[scenario.name] = (today, lived)
-        return lived
+            self._save(scenario.name)
+            self._undisturbed[scenario.name] = self._live(scenario, None, None)
+        return self._undisturbed[scenario.name]
 
     def disturbed(self, scenario: Scenario, schedule: Schedule) -> "Lived":
         """What a scenario leaves when it goes as the schedule says."""
-        undisturbed = self.undisturbed(scenario)
-        today = self._undisturbed[scenario.name][0]
-        return self._live(scenario, f"{scenario.name} {today}", schedule, undisturbed)
+        return self._live(scenario, schedule, self.undisturbed(scenario))
 
     def _live(
         self,
         scenario: Scenario,
-        before: str,
         schedule: Schedule | None,
         undisturbed: "Lived | None",
     ) -> "Lived":
-        self._restore(before)
+        self._restore(scenario.name)
         self.simulator.reset()
         self.pods.forget()
         lived = Lived()
@@ -378,20 +368,21 @@ class Life:
         self._blows = list(self.stage.blows)
         self._thaws: list[tuple[float, Pod]] = []
         self._starts = 0
+        self._ahead = timedelta()
 
     def live(self) -> None:
         """Lives through it; `wrong` tells afterwards what must not have been."""
         simulator = self.chaos.simulator
-        now = self._now()
-        set_clock(self.chaos.database, now)
-        accounting = now.isoformat() if self.runs.days else None
-        simulator.clock(data=self.runs.moment, accounting=accounting)
+        begin = datetime.fromisoformat(self.runs.moment) + timedelta(days=self.runs.days)
+        self._ahead = begin - datetime.now(UTC)
+        simulator.clock(data=self.runs.moment, accounting=begin.isoformat())
+        set_clock(self.chaos.database, begin)
         simulator.admin("account", dict(self.runs.account))
         script = [*self.events, *self.stage.faults]
         simulator.admin("faults", {"seed": self.stage.seed, "faults": script})
         seen = len(simulator.admin("log"))
         for number, each in enumerate(self.runs.specs):
-            self.operator.add(collection_run(f"{self.name}-{number}", dict(each), now))
+            self.operator.add(collection_run(f"{self.name}-{number}", dict(each), begin))
         began = time.monotonic()
         stepped = 0.0
         try:
@@ -413,7 +404,7 @@ class Life:
         self._check(seen)
 
     def _now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(days=self.runs.days)
+        return datetime.now(UTC) + self._ahead
 
     # Jobs
 

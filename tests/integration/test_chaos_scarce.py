@@ -7,7 +7,7 @@ from chaos_world import Chaos
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("seed", seeds("scarce", 40))
+@pytest.mark.parametrize("seed", seeds("scarce", 25))
 def test_runs_without_enough_calls_end_as_if_nothing_had_gone_wrong(
     chaos: Chaos, seed: int
 ) -> None:
