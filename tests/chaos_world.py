@@ -241,7 +241,13 @@ class Chaos:
             )
 
     def _restore(self, name: str) -> None:
-        """All rows as they were saved; many times faster than a copy of the database."""
+        """All rows as they were saved; many times faster than a copy of the database. Whatever was
+        still at work before is cut off.
+        """
+        self.admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         with self.admin.transaction():
             # Neither foreign keys nor triggers.
             self.admin.execute("SET LOCAL session_replication_role TO replica")

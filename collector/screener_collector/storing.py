@@ -204,7 +204,7 @@ async def read_bars(
     open_, high, low, close, adjusted = (rows[f"value{n}"].astype("f8") for n in range(2, 7))
     days = rows["value1"].astype("timedelta64[D]") + _POSTGRES_DAY_0
     bars = Bars(days, open_, high, low, close, adjusted, rows["value7"].astype("i8"))
-    ends = [*begins[1:].tolist(), len(rows)]
+    ends = [*begins[1:].tolist(), len(rows)] if len(rows) else []
     return {
         int(owners[begin]): bars.take(slice(begin, end))
         for begin, end in zip(begins.tolist(), ends, strict=True)

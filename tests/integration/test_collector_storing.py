@@ -15,7 +15,7 @@ from market import Asset, add_assets
 
 from screener_collector.bars import Bars, Tails
 from screener_collector.store import Cursor, Database, connect_patiently, run
-from screener_collector.storing import Changes, read_tails, store_bars
+from screener_collector.storing import Changes, read_bars, read_tails, store_bars
 
 pytestmark = pytest.mark.integration
 
@@ -383,3 +383,15 @@ def test_tails_are_the_last_bars_before_a_day(bank: Bank) -> None:
     assert np.isnan(tails.close[1, :16]).all() and np.isnat(tails.dates[1, :16]).all()
     assert asyncio.run(read(bank.a, day=date(2000, 1, 1))).lengths.tolist() == [0]
     assert asyncio.run(read()).asset_ids.tolist() == []
+
+
+def test_bars_are_read_back_as_stored_also_where_there_are_none(bank: Bank) -> None:
+    async def read(*asset_ids: int) -> dict[int, Bars]:
+        async with bank.transaction() as cursor:
+            return await read_bars(cursor, "copy_vendor_series", {"asset_ids": list(asset_ids)})
+
+    bank.store({bank.a: history(5), bank.b: history(3)})
+    found = asyncio.run(read(bank.a, bank.b, bank.c))
+    assert found.keys() == {bank.a, bank.b}
+    assert found[bank.a].same(history(5)) and found[bank.b].same(history(3))
+    assert asyncio.run(read(bank.c)) == {}
