@@ -1,6 +1,6 @@
 """A database whose `now()` a test sets, so that days pass in no time."""
 
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import psycopg
 from psycopg import sql
@@ -21,9 +21,9 @@ def let_clock_be_set(database: Database) -> None:
         )
 
 
-def set_clock(database: Database, moment: datetime) -> None:
-    """What `now()` and `clock_timestamp()` tell at this moment; they run on from there."""
-    ahead = sql.Literal(f"{(moment - datetime.now(UTC)).total_seconds():.3f} seconds")
+def set_clock(database: Database, ahead_by: timedelta) -> None:
+    """How far `now()` and `clock_timestamp()` are ahead of real time; less than nothing: behind."""
+    ahead = sql.Literal(f"{ahead_by.total_seconds():.6f} seconds")
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
         for name, kind in (("now", "STABLE"), ("clock_timestamp", "VOLATILE")):
             owner.execute(

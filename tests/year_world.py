@@ -64,7 +64,7 @@ class Year:
         step = {"exchange": self.exchange, "sessions": 1, "hours": hours}
         clock = self.simulator.admin("clock", {"step": step})
         self.now = datetime.fromisoformat(clock["accounting"])
-        set_clock(self.database, self.now)
+        set_clock(self.database, self.now - datetime.now(UTC))
         self.sessions += 1
         await self._run(f"session-{self.sessions:03}")
 
