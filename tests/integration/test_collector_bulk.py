@@ -426,22 +426,10 @@ def test_bars_are_stored_beside_a_failed_list_of_actions_which_is_asked_for_agai
         day.before,
     )
     world.plan_bulk("SW", tickers(day), day.session)
+    query = {"type": failing.removeprefix("bulk_")}
     world.simulator.admin(
-        "faults",
-        [{"endpoint": "eod-bulk-last-day", "symbol": "SW", "body": "oops", "count": 1}],
+        "faults", [{"endpoint": "eod-bulk-last-day", "query": query, "body": "oops"}]
     )
-    # The first request is the failing one's.
-    world.rows(
-        "UPDATE plan_fetches SET ordinal = CASE kind WHEN %s THEN 0 WHEN 'bulk_prices' THEN 2"
-        " ELSE 1 END RETURNING id",
-        failing,
-    )
-    world.rows(
-        "UPDATE plan_fetches SET group_name = 'later' WHERE kind <> %s RETURNING id", failing
-    )
-    assert world.group().code == 0
-    world.rows("UPDATE plan_fetches SET group_name = 'swiss' RETURNING id")
-    world.rows("UPDATE slices SET finished_at = NULL RETURNING name")
 
     assert world.group().code == 0
 

@@ -164,7 +164,7 @@ def test_a_bad_bar_of_a_bulk_day_makes_its_asset_back_off(world: World) -> None:
     session = SESSION + timedelta(days=1)
     world.plan_bulk("SW", ["A.SW", "B.SW"], session)
     world.rows("DELETE FROM plan_fetches WHERE kind <> 'bulk_prices' RETURNING 1")
-    rows = [bar(session, code="A", high=1), bar(session, code="B")]
+    rows = [bar(session, 11.0, code="A", high=1), bar(session, 11.0, code="B")]
     world.simulator.admin("faults", [answer(world, "eod-bulk-last-day", "SW", rows)])
     assert world.group().code == 0
 
