@@ -100,8 +100,8 @@ LEFT: dict[str, str] = {
     "actions": "SELECT ticker, ex_date, corporate_actions.kind, split_new, split_old, dividend,"
     " corporate_actions.currency, unadjusted_dividend, confirmed_at IS NULL"
     " FROM corporate_actions JOIN assets ON assets.id = asset_id ORDER BY 1, 2, 3",
-    "findings": "SELECT coalesce(ticker, exchanges.code), rule, severity, date_from, date_to,"
-    " measured, expected, message FROM data_findings LEFT JOIN assets ON assets.id = asset_id"
+    "findings": "SELECT coalesce(ticker, exchanges.code), rule, severity, date_from, date_to"
+    " FROM data_findings LEFT JOIN assets ON assets.id = asset_id"
     " LEFT JOIN exchanges ON exchanges.id = data_findings.exchange_id"
     " WHERE state <> 'released' ORDER BY 1, 2, 4",
     "assets": "SELECT ticker, kind, name, type, country, isin, listed, delisted_at IS NULL"
@@ -119,6 +119,10 @@ ENDS: dict[str, str] = {
     "fundamentals": "SELECT ticker, key, left(value::text, 40), left(md5(value::text), 8)"
     " FROM assets, jsonb_each(to_jsonb(assets)) WHERE value <> 'null' AND key <> 'id'"
     " AND key NOT LIKE '%%\\_id' AND key NOT LIKE '%%\\_at' ORDER BY 1, 2",
+    "findings measured": "SELECT coalesce(ticker, exchanges.code), rule, date_from, measured,"
+    " expected, message FROM data_findings LEFT JOIN assets ON assets.id = asset_id"
+    " LEFT JOIN exchanges ON exchanges.id = data_findings.exchange_id"
+    " WHERE state <> 'released' ORDER BY 1, 2, 3",
     "next fundamentals": "SELECT ticker, next_fundamental_refresh FROM asset_processing_state"
     " ORDER BY ticker",
     "items": "SELECT execution_id, ticker, operation, state, error_code, planned"
