@@ -298,7 +298,7 @@ async def run(cursor: Cursor, name: str, parameters: Mapping[str, Any]) -> list[
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """What `lease_calls` returns: see the function. Times are aware; `calls` may be 0."""
+    """What `lease_calls` returns: see the procedure. Times are aware; `calls` may be 0."""
 
     outcome: str
     lease_id: int | None

@@ -1,9 +1,10 @@
 """The ledger on real Postgres: limits, midnight and readings, with the clock set by hand."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from threading import Thread
 from typing import Any
 
@@ -94,22 +95,36 @@ def test_a_lease_and_a_return_never_wait_for_each_other(world: World) -> None:
 
     with psycopg.connect(world.url, autocommit=True) as first:
         mine = lease(first, worker, 50)
-    with psycopg.connect(world.url) as other:
-        lease(other, worker, 10)
-        thread = Thread(target=in_thread)
-        thread.start()
+
+    def take() -> None:
+        try:
+            with psycopg.connect(world.url, autocommit=True) as second:
+                lease(second, worker, 20)
+        except BaseException as error:
+            failures.append(error)
+
+    def waiting(count: int) -> None:
         world.until(
             lambda: (
                 world.value(
-                    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                    "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
                     " WHERE NOT granted AND datname = current_database()"
                 )
+                == count
                 or failures
             ),
-            "the return waiting for the lease",
+            f"{count} that wait",
         )
-        assert lease(other, worker, 10).outcome == "leased"
-    thread.join(30)
+
+    threads = [Thread(target=take), Thread(target=in_thread)]
+    # The lease has the run and the day, and waits for the minute; the return waits for the run.
+    with psycopg.connect(world.url) as other:
+        other.execute("SELECT FROM financial_screener.api_request_minutes FOR UPDATE")
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            waiting(count)
+    for thread in threads:
+        thread.join(30)
 
     assert failures == []
     assert world.used() == 30
@@ -157,17 +172,21 @@ def test_eight_workers_lease_return_and_read_at_once_within_every_limit(world: W
         assert minute["requests_used"] <= minute["requests_limit"]
 
 
-def test_slots_of_a_minute_are_spread_over_it_and_no_two_are_alike(world: World) -> None:
+def test_slots_after_a_full_minute_are_spread_and_no_two_are_alike(world: World) -> None:
     world.open()
     worker = add_worker(world)
     set_vendor_time(world, DAY, "12:00:30")
+    world.owner.execute(
+        "INSERT INTO financial_screener.api_request_minutes (minute, requests_limit, requests_used)"
+        " VALUES (%s, 975, 975)",
+        (datetime(2026, 3, 1, 11, 59, tzinfo=UTC),),
+    )
     with psycopg.connect(world.url, autocommit=True) as mine:
         taken = [lease(mine, worker, 0, wanted=0, requests=100) for _ in range(12)]
     slots = [
         (got.minute, slot)
         for got in taken
-        for slot in range(got.first_slot, got.first_slot + 100)
-        if slot < got.first_slot + got.slots
+        for slot in range(got.first_slot, got.first_slot + got.slots)
     ]
     assert len(slots) == len(set(slots))
     # Half of the minute has gone by, and its slots with it but for one in forty.
@@ -176,6 +195,59 @@ def test_slots_of_a_minute_are_spread_over_it_and_no_two_are_alike(world: World)
     assert 975 * (0.5 - 0.025) - 1 <= first.first_slot <= 975 * (0.5 - 0.025) + 20
     # When they are all taken it goes on with the next minute's.
     assert taken[-1].minute.minute == 1 and sum(got.slots for got in taken) >= 1100
+
+
+def used_at(got: Any) -> list[datetime]:
+    """When the slots of a lease may be used first, by the vendor's clock."""
+    return [
+        max(
+            got.told_at + got.clock_skew,
+            got.minute + timedelta(minutes=1) * slot / got.minute_slots,
+        )
+        for slot in range(got.first_slot, got.first_slot + got.slots)
+    ]
+
+
+@pytest.mark.parametrize("clock", ["12:00:01", "12:00:30", "12:00:59"])
+def test_the_first_requests_of_a_quiet_system_do_not_wait(world: World, clock: str) -> None:
+    world.open()
+    worker = add_worker(world)
+    set_vendor_time(world, DAY, clock)
+    # The database's clock runs on meanwhile, and is not to reach the next minute.
+    requests, times = (300, 3) if clock < "12:00:59" else (900, 1)
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        for _ in range(times):
+            got = lease(mine, worker, 0, wanted=0, requests=requests)
+            assert used_at(got) == [got.told_at + got.clock_skew] * requests
+        # With the minute's last; those after them wait until a minute has passed since.
+        late = lease(mine, worker, 0, wanted=0, requests=300)
+        last = lease(mine, worker, 0, wanted=0, requests=300)
+    assert late.slots == 75
+    assert min(used_at(last)) - (got.told_at + got.clock_skew) > timedelta(seconds=57)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_minute_wherever_it_begins_has_more_than_the_vendor_allows(
+    world: World, seed: int
+) -> None:
+    world.open()
+    worker = add_worker(world)
+    chance = random.Random(seed)
+    sent: list[datetime] = []
+    second = 0.0
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        while second < 290:
+            set_vendor_time(world, DAY, f"12:{int(second) // 60:02}:{second % 60:09.6f}")
+            for _ in range(chance.choice([1, 2, 10, 30])):
+                sent += used_at(lease(mine, worker, 0, wanted=0, requests=chance.choice([5, 40])))
+            second += chance.choice([0.5, 2, 5, 20])
+    sent.sort()
+    first = 0
+    for last, moment in enumerate(sent):
+        while sent[first] <= moment - timedelta(minutes=1):
+            first += 1
+        assert last - first + 1 <= 1000
+    assert len(sent) > 1500
 
 
 def test_a_lower_limit_of_the_vendor_holds_from_the_present_minute_on(world: World) -> None:

@@ -71,7 +71,18 @@ CREATE INDEX api_leases_also_day_idx ON financial_screener.api_leases (also_day)
 
 COMMENT ON COLUMN financial_screener.api_request_minutes.minute IS 'By the vendor''s clock.';
 COMMENT ON COLUMN financial_screener.api_request_minutes.requests_limit IS 'Slots of the minute: the vendor''s limit but for one in forty.';
-COMMENT ON COLUMN financial_screener.api_request_minutes.requests_used IS 'Slots given out, or let pass. Slot n is for no earlier than n / requests_limit of the minute.';
+COMMENT ON COLUMN financial_screener.api_request_minutes.requests_used IS 'Slots given out.';
+ALTER TABLE financial_screener.api_request_minutes
+    ADD COLUMN used_before integer NOT NULL DEFAULT 0,
+    ADD COLUMN next_slot integer NOT NULL DEFAULT 0;
+COMMENT ON COLUMN financial_screener.api_request_minutes.used_before IS 'Slots given out of the minute before.';
+COMMENT ON COLUMN financial_screener.api_request_minutes.next_slot IS
+    'Slot n is for no earlier than n / requests_limit of the minute. From requests_limit on they are the next minute''s.';
+
+-- Rows that every lease updates: the room keeps them on one page, without an entry in an index.
+ALTER TABLE financial_screener.execution_budgets SET (fillfactor = 20);
+ALTER TABLE financial_screener.api_daily_quota SET (fillfactor = 20);
+ALTER TABLE financial_screener.api_request_minutes SET (fillfactor = 20);
 GRANT DELETE ON financial_screener.api_leases TO screener_collector;
 
 -- What of a lease is reserved and not known to be finished.
@@ -86,20 +97,23 @@ $$;
 -- 3 minutes 30 before it (what is sent then may be under way at 23:59:30, as an answer is waited for 3 minutes) until 30 seconds after.
 -- `cap`: calls of a day that are used at most, whatever the vendor allows. A lease is void from valid_until on.
 --
--- slots: up to `requests` slots of a minute, maybe a later one: first_slot and those that follow. Slots of the minute that went by unused are
--- lost, but for one in forty, so that no minute, wherever it begins, has more requests than the vendor allows.
+-- slots: up to `requests` slots of a minute, maybe a later one: first_slot and those that follow. While this minute's and those of the
+-- minute before are together within the limit, the next slots are given out to be used at once, before their time; others are for their
+-- time and no earlier, and what goes by unused is lost, but for one in forty. So no minute, wherever it begins, has more requests than the
+-- vendor allows: after the last that was given out before its time there are none but those that follow it in time.
 --
 -- outcome: leased; run_limit, daily_limit: nothing is; reading_due: nothing is, as others use the key and 500 calls were leased since the
 -- counter was read. read_counter: the caller is the one who has to read it. `for_reading`: the calls are for that. `new_day`: a reading is
 -- wanted if the day has none.
 --
--- Rows are locked in one order: run, days by date, minutes by time.
-CREATE FUNCTION financial_screener.lease_calls(
-    run text, worker integer, needed integer, wanted integer, requests integer, cap integer, for_reading boolean, new_day boolean
-) RETURNS TABLE (
-    outcome text, lease_id bigint, day date, also_day date, valid_until timestamptz, calls integer,
-    minute timestamptz, first_slot integer, slots integer, minute_slots integer,
-    requests_per_minute integer, clock_skew interval, told_at timestamptz, read_counter boolean
+-- Rows are locked in one order: run, days by date, minutes by time. They are locked while the lease is made, and not while it is written to
+-- the disk: it is committed at once, and what follows waits for the disk, for this lease and any that others made meanwhile. Before that
+-- nobody knows of it, so a crash may lose none that is used. To be called outside of a transaction.
+CREATE PROCEDURE financial_screener.lease_calls(
+    run text, worker integer, needed integer, wanted integer, requests integer, cap integer, for_reading boolean, new_day boolean,
+    OUT outcome text, OUT lease_id bigint, OUT day date, OUT also_day date, OUT valid_until timestamptz, OUT calls integer,
+    OUT minute timestamptz, OUT first_slot integer, OUT slots integer, OUT minute_slots integer,
+    OUT requests_per_minute integer, OUT clock_skew interval, OUT told_at timestamptz, OUT read_counter boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -114,7 +128,7 @@ DECLARE
     days date[];
     granted integer := wanted;
     whole boolean := false;
-    passed integer;
+    elapsed float8;
     present financial_screener.api_request_minutes;
 BEGIN
     outcome := 'leased';
@@ -204,41 +218,60 @@ BEGIN
     END IF;
 
     IF outcome <> 'leased' AND needed > 0 THEN
-        RETURN NEXT;
         RETURN;
     END IF;
 
     IF requests > 0 THEN
         minute := date_trunc('minute', vendor_now, 'UTC');
-        passed := requests_per_minute * (extract(epoch FROM vendor_now - minute)::float8 / 60 - 0.025) * 0.975;
+        elapsed := extract(epoch FROM vendor_now - minute)::float8 / 60;
         UPDATE financial_screener.api_request_minutes AS known
-        SET requests_used = greatest(known.requests_used, passed) + requests
-        WHERE known.minute = lease_calls.minute AND greatest(known.requests_used, passed) + requests <= known.requests_limit
-        RETURNING known.requests_used - requests, known.requests_limit INTO first_slot, minute_slots;
+        SET requests_used = known.requests_used + requests,
+            next_slot = greatest(known.next_slot, (known.requests_limit * (elapsed - 0.025))::integer) + requests
+        WHERE known.minute = lease_calls.minute
+          AND (known.used_before + known.requests_used + requests <= known.requests_limit
+               OR known.used_before + known.requests_used >= known.requests_limit
+                  AND greatest(known.next_slot, (known.requests_limit * (elapsed - 0.025))::integer) + requests <= known.requests_limit)
+        RETURNING known.requests_limit,
+                  CASE WHEN known.used_before + known.requests_used <= known.requests_limit
+                       THEN floor(known.requests_limit * elapsed) ELSE known.next_slot END - requests
+        INTO minute_slots, first_slot;
         IF FOUND THEN
             slots := requests;
         END IF;
     END IF;
 
-    -- The minute's last, or those of the next.
+    -- The minute's first or last, or those of the next.
     IF requests > 0 AND slots = 0 THEN
-        FOR ahead IN 0..2 LOOP
+        FOR ahead IN 0..3 LOOP
             LOOP
                 SELECT * INTO present FROM financial_screener.api_request_minutes AS known WHERE known.minute = lease_calls.minute FOR UPDATE;
                 EXIT WHEN FOUND;
-                INSERT INTO financial_screener.api_request_minutes (minute, requests_limit)
-                VALUES (lease_calls.minute, greatest(1, floor(0.975 * requests_per_minute))) ON CONFLICT DO NOTHING;
+                INSERT INTO financial_screener.api_request_minutes (minute, requests_limit, used_before, next_slot)
+                SELECT lease_calls.minute, greatest(1, floor(0.975 * requests_per_minute)),
+                       coalesce(sum(earlier.requests_used), 0), coalesce(sum(greatest(earlier.next_slot - earlier.requests_limit, 0)), 0)
+                FROM financial_screener.api_request_minutes AS earlier
+                WHERE earlier.minute = lease_calls.minute - interval '1 minute'
+                ON CONFLICT DO NOTHING;
             END LOOP;
-            first_slot := greatest(
-                present.requests_used,
-                present.requests_limit * (extract(epoch FROM vendor_now - minute)::float8 / 60 - 0.025));
-            IF first_slot < present.requests_limit THEN
-                slots := least(requests, present.requests_limit - first_slot);
-                minute_slots := present.requests_limit;
-                UPDATE financial_screener.api_request_minutes AS known SET requests_used = first_slot + slots
+            minute_slots := present.requests_limit;
+            elapsed := extract(epoch FROM vendor_now - minute)::float8 / 60;
+            first_slot := greatest(present.next_slot, (minute_slots * (elapsed - 0.025))::integer);
+            slots := CASE WHEN ahead = 0 THEN least(requests, minute_slots - present.used_before - present.requests_used) ELSE 0 END;
+            IF slots > 0 THEN
+                UPDATE financial_screener.api_request_minutes AS known
+                SET requests_used = known.requests_used + slots, next_slot = first_slot + slots
+                WHERE known.minute = lease_calls.minute;
+                first_slot := floor(minute_slots * elapsed) - slots;
+                EXIT;
+            END IF;
+            slots := least(requests, minute_slots - first_slot);
+            IF slots > 0 THEN
+                UPDATE financial_screener.api_request_minutes AS known
+                SET requests_used = known.requests_used + slots, next_slot = first_slot + slots
                 WHERE known.minute = lease_calls.minute;
                 EXIT;
             END IF;
+            slots := 0;
             minute := minute + interval '1 minute';
         END LOOP;
     END IF;
@@ -258,15 +291,15 @@ BEGIN
         VALUES (lease_calls.day, lease_calls.also_day, run, worker, granted) RETURNING made.id INTO lease_id;
     END IF;
     outcome := 'leased';
-    RETURN NEXT;
+
+    PERFORM set_config('synchronous_commit', 'off', true);
+    COMMIT;
+    -- A mark in the log, committed as usual: once it is on the disk, so is what comes before it.
+    PERFORM pg_logical_emit_message(true, 'lease', '');
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION
-    financial_screener.unfinished_calls(financial_screener.api_leases),
-    financial_screener.lease_calls(text, integer, integer, integer, integer, integer, boolean, boolean)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
-    financial_screener.unfinished_calls(financial_screener.api_leases),
-    financial_screener.lease_calls(text, integer, integer, integer, integer, integer, boolean, boolean)
-    TO screener_collector;
+REVOKE EXECUTE ON FUNCTION financial_screener.unfinished_calls(financial_screener.api_leases) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE financial_screener.lease_calls FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION financial_screener.unfinished_calls(financial_screener.api_leases) TO screener_collector;
+GRANT EXECUTE ON PROCEDURE financial_screener.lease_calls TO screener_collector;

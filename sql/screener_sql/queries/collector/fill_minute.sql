@@ -1,3 +1,4 @@
 -- The vendor says that the minute is full: no more slots of it are given out.
-UPDATE financial_screener.api_request_minutes SET requests_used = requests_limit
-WHERE minute = %(minute)s::timestamptz AND requests_used < requests_limit
+UPDATE financial_screener.api_request_minutes
+SET requests_used = greatest(requests_used, requests_limit), next_slot = greatest(next_slot, requests_limit)
+WHERE minute = %(minute)s::timestamptz
