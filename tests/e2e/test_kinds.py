@@ -219,7 +219,7 @@ def test_an_empty_spec_is_a_complete_daily_run(local_system: LocalSystem) -> Non
         "operations": ["prices", "fundamentals"],
         "assetTypes": ["Common Stock"],
         "parallelism": 4,
-        "quota": {"keepCalls": 0},
+        "quota": {"keepCalls": 0, "useExtra": False},
         "history": {"years": 2},
         "dryRun": False,
         "indicators": True,
