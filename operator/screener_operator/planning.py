@@ -499,9 +499,9 @@ class Planner:
                 "%s: %d calls: %d for prices, %d for actions, %d for fundamentals",
                 told.day, of.total, of.prices, of.actions, of.fundamentals, extra=extra,
             )  # fmt: skip
-        due = choices.work.calls
+        due, days = choices.work.calls, len(choices.days)
         logger.info(
-            "planned %d of %d calls that are due; %d days until all is current",
-            choices.fit.calls.total, due.total, len(choices.days), extra=extra,
+            "planned %d of %d calls that are due; %d %s until all is current",
+            choices.fit.calls.total, due.total, days, "day" if days == 1 else "days", extra=extra,
         )  # fmt: skip
         return sentences
