@@ -43,8 +43,14 @@ CLEARED = (
     "stock_prices",
     "technical_indicators",
     "quarantined_bars",
+    "data_findings",
+    "data_finding_events",
+    "execution_quality",
+    "price_revision_blocks",
+    "bulk_days",
     "corporate_actions",
     "asset_processing_details",
+    "asset_processing_state",
     "plan_items",
     "plan_fetches",
     "slices",
@@ -437,6 +443,20 @@ class World:
             self.delete(COLLECTION_RUN, name)
             self.clean()
 
+    def needs_bars_alone(self) -> None:
+        """Takes indices, rates, splits and dividends as read up to AS_OF, so that each asset costs
+        one request.
+        """
+        self.owner.execute(
+            "UPDATE asset_processing_state AS state SET splits_checked_to = day,"
+            " dividends_checked_to = day,"
+            " prices_checked_to = CASE WHEN assets.kind <> 'listing' THEN day END,"
+            " prices_checked_from = CASE WHEN assets.kind <> 'listing' THEN date '1900-01-01' END"
+            " FROM assets, CAST(%s AS date) AS day WHERE assets.id = state.asset_id"
+            " AND splits_checked_to IS NULL",
+            (AS_OF,),
+        )
+
     def clean(self) -> None:
         """Ends and removes what is active, and makes rows and vendor as a test expects them."""
         self.admin("faults", {})
@@ -484,13 +504,8 @@ class World:
                 )
             )
             self.owner.execute(
-                "DELETE FROM asset_processing_state WHERE prices_loaded OR fundamentals_loaded"
-                " OR indicators_calculated OR prices_checked_to IS NOT NULL"
-                " OR needs_prices_reprocess OR last_error_at IS NOT NULL"
-            )
-            self.owner.execute(
-                "INSERT INTO asset_processing_state (asset_id, ticker) SELECT id, ticker"
-                " FROM assets ON CONFLICT DO NOTHING"
+                "INSERT INTO asset_processing_state (asset_id, ticker)"
+                " SELECT id, ticker FROM assets"
             )
 
     def remove_runs(self) -> None:

@@ -198,6 +198,7 @@ def slow(world: World, exchange: str, symbols: list[str], latency_s: float) -> N
 def midway(world: World, name: str, exchange: str, **spec: Any) -> tuple[str, list[str], list[str]]:
     """A run of which two assets are stored, and two are asked for at this moment; its uid."""
     world.know(exchange)
+    world.needs_bars_alone()
     symbols = world.codes(exchange, 4)
     done, open_ = symbols[:2], symbols[2:]
     slow(world, exchange, open_, 30)
@@ -223,6 +224,7 @@ def midway(world: World, name: str, exchange: str, **spec: Any) -> tuple[str, li
 def test_a_killed_collector_and_a_killed_analyzer_are_replaced(world: World) -> None:
     """Both at once, as each waits ten seconds for the Job controller to make another pod."""
     world.know("MC", "SW")
+    world.needs_bars_alone()
     computed = world.codes("SW", 2)
     with psycopg.connect(world.system.postgres.owner_url) as blocker:
         # The analyzer has computed and cannot store.
