@@ -4,7 +4,7 @@ right rule.
 
 import os
 import random
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,8 @@ SESSIONS = int(os.environ.get("YEAR_SESSIONS", "260"))
 QUIET = min(30, SESSIONS // 2)
 """Sessions at the end in which nothing new happens: histories are refetched within 30 days."""
 FIRST, BEGIN = date(2022, 12, 1), datetime(2023, 1, 3, 6, tzinfo=UTC)
+FUNDS, FUND = tuple(f"ZZ{letter}" for letter in "ABCDEFGHIJKL"), {"Type": "ETF"}
+"""What is collected: few, listed by an event each."""
 HOURS = 12.0
 """After publication: the next morning, when the session's actions are listed."""
 
@@ -25,11 +27,7 @@ HOURS = 12.0
 def happenings(simulator: Simulator, seed: int) -> list[dict[str, Any]]:
     """What goes wrong and what happens in the year, from a seed."""
     dice = random.Random(seed)
-    codes = [
-        row["Code"]
-        for row in simulator.get("exchange-symbol-list/IR").json()
-        if row["Type"] == "Common Stock"
-    ]
+    codes = list(FUNDS)
     year = simulator.admin("published?exchange=IR&from=2023-01-03&to=2024-02-15")
     days = year["sessions"][5 : SESSIONS - QUIET]
     dice.shuffle(codes)
@@ -41,7 +39,12 @@ def happenings(simulator: Simulator, seed: int) -> list[dict[str, Any]]:
     def ticker() -> str:
         return f"{next(names)}.IR"
 
+    listed = FIRST - timedelta(days=30)
     events: list[dict[str, Any]] = [
+        *(
+            {"kind": "listing", "ticker": f"{code}.IR", "on": str(listed), "set": FUND}
+            for code in FUNDS
+        ),
         {"kind": "late", "exchange": "IR", "session": some_day(), "hours": 20},
         {"kind": "partial", "exchange": "IR", "session": some_day(), "share": 0.4, "hours": 20},
         {"kind": "missing", "ticker": ticker(), "session": some_day(), "hours": 60},
@@ -59,7 +62,7 @@ def happenings(simulator: Simulator, seed: int) -> list[dict[str, Any]]:
             "kind": "dividend", "ticker": ticker(), "session": some_day(), "yield": 0.05,
             "list_hours": 40, "adjust_hours": 20,
         },
-        {"kind": "listing", "ticker": "ZZNEW.IR", "on": some_day()},
+        {"kind": "listing", "ticker": "ZZNEW.IR", "on": some_day(), "set": FUND},
         {"kind": "delisting", "ticker": ticker(), "on": some_day()},
         {"kind": "delisting", "ticker": ticker(), "on": some_day(), "gone": True},
     ]  # fmt: skip
@@ -85,6 +88,7 @@ async def test_a_year_ends_with_what_the_vendor_published_last(
         {
             "groups": [{"name": "dublin", "exchanges": ["IR"]}],
             "operations": ["prices"],
+            "assetTypes": ["ETF"],
             "history": {"from": FIRST.isoformat()},
             "indicators": False,
         },
@@ -112,6 +116,7 @@ def differences(year: Year, script: list[dict[str, Any]]) -> list[str]:
         (row["ticker"], row["date"]): row
         for row in year.rows(
             "SELECT ticker, stock_prices.* FROM stock_prices JOIN assets ON assets.id = asset_id"
+            " WHERE kind = 'listing'"
         )
     }
     gone = {event["ticker"] for event in script if event.get("gone")}
@@ -122,6 +127,8 @@ def differences(year: Year, script: list[dict[str, Any]]) -> list[str]:
             " WHERE released_at IS NULL"
         )
     }
+    # A run on the morning of a delisting no longer asks for the session of the evening before.
+    left = {event["ticker"] for event in script if event.get("kind") == "delisting"}
     wrong = []
     published = year.published("IR", FIRST, year.now.date())
     stocks = {
@@ -137,6 +144,8 @@ def differences(year: Year, script: list[dict[str, Any]]) -> list[str]:
             if key in spoilt:
                 if bar is not None or aside.get(key) != spoilt[key]:
                     wrong.append(f"{key}: {values} is not set aside as {spoilt[key]}: {mine}")
+            elif bar is None and key[0] in left and day == columns["date"][-1]:
+                continue
             elif mine != values:
                 wrong.append(f"{key}: published {values}, stored {mine}, aside {aside.get(key)}")
     wrong += [f"{key}: stored, and not published" for key in stored if key[0] not in gone]
