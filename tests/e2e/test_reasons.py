@@ -204,7 +204,7 @@ def test_how_a_run_ends_stands_in_its_conditions(ends: Ends, name: str) -> None:
         ),
         pytest.param(
             "dry", "Succeeded", {"planned": 0, "skipped": 3},
-            "dry run: 3 assets looked at; the plan, 3 requests for 3 calls, is in status.groups",
+            "dry run: 3 assets looked at; the plan, 11 requests for 11 calls, is in status.groups",
             id="a dry run does nothing",
         ),
         pytest.param(
@@ -260,9 +260,16 @@ def test_a_future_as_of_costs_nothing(ends: Ends) -> None:
 
 def test_a_dry_run_spends_the_preflights_calls_alone(ends: Ends) -> None:
     run = ends.runs["dry"]
-    [planned] = run["status"]["groups"][0]["plan"]
-    wanted = {"exchange": "SW", "operation": "prices_bulk", "way": "asset", "calls": 3}
-    assert {key: planned[key] for key in wanted} == wanted
+    assert [
+        (row["exchange"], row["operation"], row["way"], row["calls"])
+        for row in run["status"]["groups"][0]["plan"]
+    ] == [
+        ("FOREX", "reference_prices", "asset", 1),
+        ("INDX", "reference_prices", "asset", 1),
+        ("SW", "splits", "asset", 3),
+        ("SW", "prices_bulk", "asset", 3),
+        ("SW", "dividends", "asset", 3),
+    ]
     operations = ends.world.rows(
         "SELECT DISTINCT operation FROM asset_processing_details WHERE execution_id = %s"
         " AND api_calls_used > 0 AND operation NOT LIKE 'preflight%%'",
@@ -289,6 +296,7 @@ def test_no_secret_can_be_read_anywhere(ends: Ends) -> None:
 
 def test_what_the_day_does_not_reach_for_is_deferred(world: World) -> None:
     world.know("MC")
+    world.needs_bars_alone()
     world.admin("account", {"dailyLimit": 3})
     world.create("spent", [group("g", "MC", world.codes("MC", 4))], indicators=True)
     run = world.finish("spent")
@@ -316,6 +324,7 @@ def test_what_the_day_does_not_reach_for_is_deferred(world: World) -> None:
 def test_a_day_that_ends_early_defers_what_is_left(world: World) -> None:
     """The ledger still has calls when the vendor answers 402."""
     world.know("MC")
+    world.needs_bars_alone()
     uid = world.create("refused-402", [group("g", "MC", world.codes("MC", 5))])
     world.until_slice(uid, "preflight")
     world.admin("account", {"dailyLimit": 3})
@@ -348,6 +357,7 @@ def test_a_run_keeps_to_its_own_quota(
     world: World, name: str, quota: dict[str, int], reason: str, message: str
 ) -> None:
     world.know("SW")
+    world.needs_bars_alone()
     world.admin("account", {"dailyLimit": 10})
     world.create(name, [group("g", "SW", world.codes("SW", 4))], quota=quota)
     run = world.finish(name)
@@ -435,7 +445,8 @@ def test_without_the_only_way_in_the_plan_the_run_ends(world: World) -> None:
     assert condition(run, "Failed") == ("True", "EndpointNotInPlan")
     assert "plan" in run["status"]["message"] and "403" in run["status"]["message"]
     [view] = run["status"]["groups"]
-    assert (view["state"], view["exitCode"], view["reason"]) == ("Failed", 11, "EndpointNotInPlan")
+    # Splits and dividends were there to have.
+    assert (view["state"], view["exitCode"], view["reason"]) == ("Partial", 11, "EndpointNotInPlan")
     assert run["status"]["counts"]["failed"] == 3
     world.assert_agreed(run)
 
@@ -487,6 +498,7 @@ def test_the_demo_plan_serves_named_symbols(world: World, demo_token: None) -> N
 
 def test_a_plan_without_bulk_takes_the_other_way(world: World) -> None:
     world.know("XETRA")
+    world.needs_bars_alone()
     world.owner.execute(
         "UPDATE asset_processing_state AS state SET prices_loaded = true,"
         " prices_checked_from = '2023-01-01', prices_checked_to ="
