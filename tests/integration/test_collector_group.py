@@ -92,9 +92,9 @@ def test_a_group_stores_bars_and_fundamentals_and_accounts_for_every_call(
         assert (state["prices_checked_from"], state["prices_checked_to"]) == (FIRST, LAST)
         assert state["prices_loaded"] and state["fundamentals_loaded"]
         assert state["prices_changed_at"] is not None
-        assert state["next_fundamental_refresh"] - state["fundamentals_loaded_at"].date() == (
-            timedelta(days=7)
-        )
+        # Its own day of the week, so that no day is a peak.
+        after = state["next_fundamental_refresh"] - state["fundamentals_loaded_at"].date()
+        assert timedelta(days=1) <= after <= timedelta(days=7)
     (slice_,) = world.rows("SELECT * FROM slices WHERE kind = 'group'")
     assert slice_["finished_at"] is not None and slice_["reason"] is None
     assert world.value("SELECT count(*) FROM assets WHERE sector IS NOT NULL") > 0
@@ -487,14 +487,14 @@ def test_the_vendor_says_that_the_day_is_spent(world: World, codes: list[str]) -
 
     assert world.group().code == 0
 
-    states = [state for state, _ in world.items().values()]
-    assert states.count("succeeded") >= 10
     assert {("deferred", "daily_limit"), ("succeeded", None)} == set(world.items().values())
     assert len(world.details()) == 20
+    served = [calls for status, calls in world.details().values() if status == "success"]
+    # In whatever order they came to the vendor, it refused first where ten calls did not fit.
+    assert sum(served) == world.simulator.calls() and 15 < sum(served) <= 25
     (slice_,) = world.rows("SELECT * FROM slices WHERE kind = 'group'")
     assert slice_["reason"] == "DailyLimitReached" and slice_["finished_at"] is not None
     assert world.value("SELECT spent FROM api_daily_quota")
-    assert world.simulator.calls() <= 25
     world.assert_ledgers_agree()
 
 
