@@ -75,7 +75,7 @@ class Demo:
             clock(first)
             say(
                 f"A first run: all codes of BME and SIX and six US companies, up to {first}",
-                "(the simulator's clock stands at that evening).",
+                "(the simulator's clock stands at the morning after).",
             )
             self._collect(f"demo-{stamp}", first)
             self._monitoring()
@@ -193,11 +193,13 @@ class Demo:
 
     @contextmanager
     def _vendor_clock(self) -> Iterator[Any]:
-        """A function that sets the simulator's data clock to a day's end; real time again after."""
+        """A function that sets the simulator's data clock to the morning after a session, when its
+        splits and dividends are listed too; real time again after.
+        """
 
         def stand_at(session: date) -> None:
-            evening = datetime.combine(session, time(23, 59), UTC)
-            self._admin("PUT", "/admin/clock", {"data": f"{evening:%Y-%m-%dT%H:%M:%SZ}"})
+            morning = datetime.combine(session + timedelta(days=1), time(5), UTC)
+            self._admin("PUT", "/admin/clock", {"data": f"{morning:%Y-%m-%dT%H:%M:%SZ}"})
 
         try:
             yield stand_at
