@@ -12,9 +12,11 @@ import pytest
 from market import Asset, add_assets, add_sessions, open_execution, set_quota
 from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
+from psycopg.types.json import Jsonb
 
 from screener_operator.plan import GroupSpec, PlanRequest
 from screener_operator.planning import plan_run
+from screener_sql import query
 
 pytestmark = pytest.mark.integration
 
@@ -484,3 +486,41 @@ def test_the_first_plan_stays_in_sight_whatever_becomes_of_it(market: Owner) -> 
     )
     market.execute("UPDATE financial_screener.plan_items SET way = 'asset'")
     assert rows(market, "SELECT plan FROM slices WHERE kind = 'group'") == before
+
+
+@pytest.mark.parametrize(
+    ("checked_from", "known_still"),
+    [
+        pytest.param(date(2024, 11, 20), True, id="a history as long as before"),
+        pytest.param(date(2025, 11, 20), True, id="a shorter one"),
+        pytest.param(date(2020, 11, 20), False, id="one that reaches further back"),
+    ],
+)
+def test_older_bars_want_the_actions_of_their_days(
+    market: Owner, checked_from: date, known_still: bool
+) -> None:
+    add_assets(market, known(1))
+    row = market.execute(
+        "UPDATE financial_screener.asset_processing_state SET prices_checked_from = '2024-11-20',"
+        " splits_checked_to = '2026-11-20', dividends_checked_to = '2026-11-20'"
+        " RETURNING asset_id"
+    ).fetchone()
+    assert row
+    ended = {
+        "asset_id": row[0],
+        "first_date": checked_from.isoformat(),
+        "last_date": FRIDAY.isoformat(),
+        "checked_from": checked_from.isoformat(),
+        "expected_to": FRIDAY.isoformat(),
+        "inserted": 1,
+        "updated": 0,
+        "started_at": NOW.isoformat(),
+    }
+    market.execute(
+        query("collector/state_prices"), {"execution_id": "run-1", "ended": Jsonb([ended])}
+    )
+    state = market.execute(
+        "SELECT splits_checked_to IS NOT NULL, dividends_checked_to IS NOT NULL"
+        " FROM financial_screener.asset_processing_state"
+    ).fetchone()
+    assert state == (known_still, known_still)

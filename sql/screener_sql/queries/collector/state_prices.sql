@@ -1,8 +1,11 @@
 -- What is known of assets after their whole histories came in. Whether these show all actions is told by what follows.
+-- Where a history reaches further back than before, the actions of the days added were never asked for, so both lists are wanted again.
 UPDATE financial_screener.asset_processing_state AS state
 SET prices_loaded = true,
     prices_first_date = least(state.prices_first_date, ended.first_date),
     prices_last_date = greatest(state.prices_last_date, ended.last_date),
+    splits_checked_to = CASE WHEN ended.checked_from < state.prices_checked_from THEN NULL ELSE state.splits_checked_to END,
+    dividends_checked_to = CASE WHEN ended.checked_from < state.prices_checked_from THEN NULL ELSE state.dividends_checked_to END,
     prices_checked_from = least(state.prices_checked_from, ended.checked_from),
     prices_checked_to = greatest(state.prices_checked_to, newest.checked_to),
     prices_changed_at = CASE WHEN ended.inserted + ended.updated > 0 THEN clock_timestamp() ELSE state.prices_changed_at END,
