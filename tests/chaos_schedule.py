@@ -106,7 +106,10 @@ def _faults(dice: random.Random, symbols: Sequence[str], soft: bool) -> tuple[Fa
             fault["latency_s"] = {"median_s": round(dice.uniform(0.01, 0.1), 3), "p99_s": 0.5}
             fault["count"] = dice.randint(1, 20)
         elif kind in SOFT:
-            count = dice.randint(1, failures) if soft else dice.randint(1, 12)
+            # Where every request fails the vendor is away, and is waited for twice as long each
+            # time: so few that a schedule ends in seconds.
+            most = 12 if "endpoint" in fault else 6
+            count = dice.randint(1, failures) if soft else dice.randint(1, most)
             failures -= count
             fault |= {"count": count, **_answer(dice, kind)}
         else:

@@ -87,8 +87,6 @@ class Group:
         try:
             await self._work()
             code = await self._end()
-            if code is ExitCode.DONE:
-                await self.store.judge_across()
         finally:
             if self._closing is not None:
                 self._closing.cancel()

@@ -170,12 +170,15 @@ class Store:
         return rows[0]["finished_at"] is not None, rows[0]["reason"]
 
     async def finish_slice(self) -> bool:
-        """Ends the slice unless a fetch of it is open; whether it has ended."""
-        return bool(await self._run("finish_slice"))
+        """Ends the slice unless a fetch of it is open; whether it has ended.
 
-    async def judge_across(self) -> None:
-        """Judges what the run got of the slice's exchanges against other sources."""
-        await self._run("judge_across")
+        What a group's run got is judged against other sources as it ends: both or neither.
+        """
+        async with self._control.transaction() as cursor:
+            ended = await run(cursor, "finish_slice", self._me)
+            if ended and ended[0]["just_now"] and self._slice["kind"] == SliceKind.GROUP:
+                await run(cursor, "judge_across", self._me)
+            return bool(ended)
 
     async def stop_slice(self, reason: SliceReason, message: str, *, ended: bool) -> None:
         """Says why the slice cannot go on; `ended`: with nothing more to be done for it."""

@@ -230,7 +230,8 @@ def test_told_to_end_it_keeps_what_it_has_and_gives_back_the_rest(
     world: World, codes: list[str]
 ) -> None:
     plan_all(world, codes, fundamentals=True)
-    world.simulator.admin("faults", [{"latency_s": 0.3}])
+    # Histories come at once, fundamentals only as it ends: what is under way then is kept.
+    world.simulator.admin("faults", [{"endpoint": "fundamentals", "latency_s": 3.0}])
     process = world.start("group", "swiss")
     done = "SELECT count(*) FROM plan_fetches WHERE state = 'done'"
     world.until(lambda: world.value(done) >= 5, "five fetches done")
