@@ -15,7 +15,7 @@ help:  ## this list
 	@echo "make up      start everything on this machine: Kubernetes, Postgres, the vendor's simulator, the operator"
 	@echo "make down    stop all that up started; make down WIPE=1 removes its data too"
 	@echo "make demo    up, then the main job from nothing, shown live (under 4 minutes)"
-	@echo "make test    make check, then every test, on a system of its own (within 12 minutes)"
+	@echo "make test    make check, then every test, on a system of its own (about half an hour on two cores)"
 	@echo "make chaos   random schedules of faults, kills and freezes; N=2000 of each scenario, or SEED=first-17 alone"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   figures, on a system of its own: name value unit baseline ratio; make bench ONLY=lease_ms measures one"
