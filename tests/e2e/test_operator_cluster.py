@@ -443,7 +443,8 @@ def test_dying_after_any_write_of_a_whole_run_changes_nothing(
     wanted = traces(api, owner, "peace")
     assert wanted["phases"] == ["Succeeded", "Succeeded"]
     assert wanted["jobs"] == ["g0", "g1", "indicators", "preflight"]
-    assert wanted["details"] == [(12, 12)]
+    # Prices, splits, dividends, fundamentals and indicators of four assets.
+    assert wanted["details"] == [(20, 20)]
     assert set(wanted["events"].values()) == {1}
     for kind in ("OpenExecution", "CreateJob", "MarkStarted", "MakePlan", "CloseExecution"):
         assert kind in peace.writes
