@@ -97,7 +97,7 @@ BEGIN
 END
 $$;
 
--- As before, and with the prices the lists of splits and dividends.
+-- component: all, fundamentals, prices (its splits and dividends too) or indicators. Returns whether there is such a ticker (AAPL.US).
 CREATE OR REPLACE FUNCTION financial_screener.reset_ticker_for_reprocessing(p_ticker text, p_component text DEFAULT 'all')
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE

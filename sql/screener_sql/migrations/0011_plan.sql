@@ -258,35 +258,6 @@ LANGUAGE sql STABLE AS $$
     ORDER BY row.ordinal
 $$;
 
--- component: all, fundamentals, prices (its splits and dividends too) or indicators. Returns whether there is such a ticker (AAPL.US).
-CREATE OR REPLACE FUNCTION financial_screener.reset_ticker_for_reprocessing(p_ticker text, p_component text DEFAULT 'all')
-RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-    IF p_component NOT IN ('all', 'fundamentals', 'prices', 'indicators') THEN
-        RAISE EXCEPTION 'component: % is not one of all, fundamentals, prices, indicators', p_component
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    UPDATE financial_screener.asset_processing_state
-    SET needs_fundamentals_reprocess = needs_fundamentals_reprocess OR p_component IN ('all', 'fundamentals'),
-        needs_prices_reprocess = needs_prices_reprocess OR p_component IN ('all', 'prices'),
-        needs_indicators_reprocess = needs_indicators_reprocess OR p_component IN ('all', 'indicators'),
-        splits_checked_to = CASE WHEN p_component IN ('all', 'prices') THEN NULL ELSE splits_checked_to END,
-        dividends_checked_to = CASE WHEN p_component IN ('all', 'prices') THEN NULL ELSE dividends_checked_to END,
-        prices_next_attempt_at = NULL,
-        actions_next_attempt_at = NULL,
-        fundamentals_next_attempt_at = NULL,
-        prices_failures = 0,
-        actions_failures = 0,
-        fundamentals_failures = 0,
-        indicators_failures = 0,
-        last_error_at = NULL,
-        last_error_code = NULL,
-        last_error_message = NULL
-    WHERE ticker = p_ticker;
-    RETURN FOUND;
-END
-$$;
-
 -- One request an asset: 1 call each for its history, its splits and its dividends, 10 for its fundamentals; what a run needs at most.
 CREATE OR REPLACE FUNCTION financial_screener.calculate_required_api_calls()
 RETURNS TABLE (processing_need text, assets bigint, required_calls bigint)
