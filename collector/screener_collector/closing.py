@@ -14,6 +14,7 @@ from screener_collector import closing_actions, closing_bulk, closing_pages
 from screener_collector.bars import Bars, merge
 from screener_collector.closing_actions import PRICES, REFETCH_CALLS
 from screener_collector.closing_assets import OwnFetches
+from screener_collector.closing_bulk import Stored
 from screener_collector.findings import Judge
 from screener_collector.store import Database, Extra, insert_extras, jsonb, record_spending
 from screener_collector.storing import store_bars
@@ -145,12 +146,14 @@ async def _close(batch: Transaction, results: Sequence[Result], judge: Judge) ->
 
     # An asset's own history is newer knowledge than a bulk row of the same batch.
     due = [day for day in days if day.result.fetch.is_due_day]
-    incoming = closing_bulk.bars_of(due)
+    of_due = closing_bulk.bars_of(due)
+    of_corrections = closing_bulk.bars_of([day for day in days if day not in due])
+    incoming = dict(of_due)
     for asset_id, bars in own.bars().items():
         incoming[asset_id] = merge(incoming.get(asset_id, Bars.empty()), bars)
-    corrected = closing_bulk.bars_of([day for day in days if day not in due])
-    for asset_id in incoming.keys() & corrected.keys():
-        del corrected[asset_id]
+    corrected = {
+        asset_id: bars for asset_id, bars in of_corrections.items() if asset_id not in incoming
+    }
     bad = [*own.bad(), *(bad for day in days for bad in day.bad.items())]
     set_aside: dict[int, list[date]] = defaultdict(list)
     for asset_id, bar in bad:
@@ -171,7 +174,8 @@ async def _close(batch: Transaction, results: Sequence[Result], judge: Judge) ->
     await judge.again(batch.cursor, recorded.asset_ids | recorded.withdrawn)
     touched = {*incoming, *corrected, *(asset_id for asset_id, _ in bad)}
     await judge.finish(batch.cursor, touched)
-    await closing_bulk.close(batch, days, changes, corrections, recorded.counts)
+    stored = [Stored(True, of_due, changes), Stored(False, of_corrections, corrections)]
+    await closing_bulk.close(batch, days, stored, recorded.counts)
     await closing_pages.close(batch, [each for each in others if each.fetch.is_page])
     await closing_actions.fetch_again(
         batch, waiting | (recorded.withdrawn - histories.keys()), histories

@@ -76,7 +76,7 @@ async def read(batch: Transaction, result: Result, judge: Judge) -> Day:
         failure = Failure(
             ErrorCode.NOT_PUBLISHED, f"{fetch.session} in bulk: {verdict.reason}", "deferred"
         )
-        refused = _with(result, failure)
+        refused = replace(result, came=failure)
         return Day(refused, {}, {}, len(codes), received, unchanged, verdict)
     bad = {wanted[code]: bar for code, bar in day.bad.items()}
     return Day(result, bars, bad, len(codes), received, unchanged, verdict, new)
@@ -90,10 +90,6 @@ async def judge_bars(batch: Transaction, day: Day, judge: Judge) -> Day:
     aside = {} if day.new is None else await judge.day(batch.cursor, day.new)
     good = {asset_id: bars for asset_id, bars in day.bars.items() if asset_id not in aside}
     return replace(day, bars=good, bad={**day.bad, **aside}, new=None)
-
-
-def _with(result: Result, failure: Failure) -> Result:
-    return Result(result.fetch, failure, result.calls, result.started_at, result.ended_at)
 
 
 def bars_of(days: Sequence[Day]) -> dict[int, Bars]:
@@ -128,12 +124,20 @@ async def record_days(batch: Transaction, days: Sequence[Day]) -> None:
         await batch.run("record_bulk_days", days=jsonb(answered))
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The bars that days brought, by asset, and what storing them changed.
+
+    `due`: of days that items wait for; else of corrections.
+    """
+
+    due: bool
+    bars: Mapping[int, Bars]
+    changes: Changes
+
+
 async def close(
-    batch: Transaction,
-    days: Sequence[Day],
-    changes: Changes,
-    corrections: Changes,
-    recorded: Mapping[int, int],
+    batch: Transaction, days: Sequence[Day], stored: Sequence[Stored], recorded: Mapping[int, int]
 ) -> None:
     """The days' detail rows and the states of their assets; `recorded`: actions, by fetch."""
     details = []
@@ -143,19 +147,18 @@ async def close(
         inserted = recorded.get(fetch.id, len(day.bars))
         details.append(detail(day.result, operation, calls=day.result.calls, inserted=inserted))
     await batch.tell(details)
-    for due, changed in ((True, changes), (False, corrections)):
-        bars = bars_of([day for day in days if day.result.fetch.is_due_day == due])
-        stored = [
+    for each in stored:
+        rows = [
             {
                 "asset_id": asset_id,
-                "last_date": of_asset.last_date,
-                "inserted": changed.inserted.get(asset_id, 0),
-                "updated": changed.updated.get(asset_id, 0),
+                "last_date": bars.last_date,
+                "inserted": each.changes.inserted.get(asset_id, 0),
+                "updated": each.changes.updated.get(asset_id, 0),
             }
-            for asset_id, of_asset in sorted(bars.items())
+            for asset_id, bars in sorted(each.bars.items())
         ]
-        if stored:
-            await batch.run("count_bulk_bars", stored=jsonb(stored), due=due)
+        if rows:
+            await batch.run("count_bulk_bars", stored=jsonb(rows), due=each.due)
 
 
 async def finish(batch: Transaction, exchange_id: int, days: Sequence[Day]) -> None:

@@ -39,10 +39,12 @@ class NewBars:
     session: date
     bars: Mapping[int, Bars]
     tails: Tails
+    together: Bars
+    """The bars of `bars` one after another."""
 
     def unchanged(self) -> tuple[int, int]:
         """Of the assets with a traded bar before: how many, and how many have that bar again."""
-        return unchanged(joined(list(self.bars.values())), self.tails)
+        return unchanged(self.together, self.tails)
 
 
 class Judge:
@@ -109,9 +111,8 @@ class Judge:
     async def new_bars(self, cursor: Cursor, session: date, bars: Mapping[int, Bars]) -> NewBars:
         """A session's bars with what is stored before them; nothing is judged yet."""
         ordered = {asset_id: bars[asset_id] for asset_id in sorted(bars)}
-        return NewBars(
-            session, ordered, await read_tails(cursor, list(ordered), TAIL_BARS, session)
-        )
+        tails = await read_tails(cursor, list(ordered), TAIL_BARS, session)
+        return NewBars(session, ordered, tails, joined(list(ordered.values())))
 
     async def day(self, cursor: Cursor, new: NewBars) -> dict[int, BadBar]:
         """Judges a session's new bars, records what is found; those that are set aside."""
@@ -128,11 +129,8 @@ class Judge:
                 paid[place[row["asset_id"]]] = True
             else:
                 ratios[place[row["asset_id"]]] += np.log(row["ratio"])
-        bars = joined(list(new.bars.values()))
-        found = {
-            asset_ids[at]: findings
-            for at, findings in judge_day(bars, new.tails, ratios, paid, parameters).items()
-        }
+        judged = judge_day(new.together, new.tails, ratios, paid, parameters)
+        found = {asset_ids[at]: findings for at, findings in judged.items()}
         # Only the day is judged: what stands of other days is not touched.
         known = [
             row
@@ -278,8 +276,8 @@ class Judge:
                 and len(series[key[0]])
                 and series[key[0]].first_date <= row["date_from"] <= series[key[0]].last_date
                 and not any(
-                    asset_id == key[0] and row["rule"].startswith(prefix)
-                    for asset_id, prefix in unjudged
+                    (key[0], prefix) in unjudged and row["rule"].startswith(prefix)
+                    for prefix in _OF_ACTIONS
                 )
             ):
                 gone.append(row["id"])
