@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from screener_collector import parse
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-WORKING_DAYS = frozenset(range(5))
 
 
 class Flag(StrEnum):

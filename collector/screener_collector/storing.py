@@ -156,15 +156,22 @@ _TUPLE = np.dtype(
 async def read_tails(cursor: Cursor, asset_ids: Sequence[int], count: int, before: date) -> Tails:
     """The last `count` stored bars before a day of each of `asset_ids`, of which none twice."""
     wanted = {"asset_ids": list(asset_ids), "count": count, "before": before}
+    rows = await _copied(cursor, "copy_tails", wanted)
+    return _tails(np.array(asset_ids, np.int32), count, rows)
+
+
+async def _copied(
+    cursor: Cursor, statement: str, parameters: Mapping[str, Any]
+) -> NDArray[np.void]:
+    """The rows (`_TUPLE`) of a COPY of asset, date, prices and volume, without a NULL."""
     answer = bytearray()
-    async with cursor.copy(query("collector/copy_tails"), wanted) as copy:
+    async with cursor.copy(query(f"collector/{statement}"), parameters) as copy:
         async for part in copy:
             answer += part
-    return _tails(np.array(asset_ids, np.int32), count, answer)
+    return np.frombuffer(answer[len(_HEAD) : -len(_TAIL)], _TUPLE)
 
 
-def _tails(asset_ids: NDArray[np.int32], count: int, answer: bytearray) -> Tails:
-    rows = np.frombuffer(answer[len(_HEAD) : -len(_TAIL)], _TUPLE)
+def _tails(asset_ids: NDArray[np.int32], count: int, rows: NDArray[np.void]) -> Tails:
     # An asset's rows stand together, the newest first.
     is_first = np.ones(len(rows), np.bool_)
     is_first[1:] = rows["value0"][1:] != rows["value0"][:-1]
@@ -194,11 +201,7 @@ async def read_bars(
 
     `statement`: of the collector's; it must copy no NULL.
     """
-    answer = bytearray()
-    async with cursor.copy(query(f"collector/{statement}"), parameters) as copy:
-        async for part in copy:
-            answer += part
-    rows = np.frombuffer(answer[len(_HEAD) : -len(_TAIL)], _TUPLE)
+    rows = await _copied(cursor, statement, parameters)
     owners = rows["value0"].astype(np.int32)
     begins = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1]))[: len(rows)])
     open_, high, low, close, adjusted = (rows[f"value{n}"].astype("f8") for n in range(2, 7))
