@@ -21,9 +21,9 @@ SELECT DISTINCT ON (action.asset_id, action.ex_date, action.kind)
        action.asset_id, action.ex_date, action.kind, action.split_new, action.split_old, action.first_seen_at,
        action.confirmed_at IS NULL AS open, action.checked_sessions,
        open.before_date, open.before_close, open.before_adjusted, open.after_date, open.after_close, open.after_adjusted,
-       paid.amount * rate.rate AS amount,
+       paid.amount * unit.factor AS amount,
        action.currency IS NOT NULL AND asset.currency IS NOT NULL AS sure,
-       unit.of_dividend <> unit.of_asset AS converted,
+       unit.converted,
        state.prices_refreshed_at
 FROM open
 JOIN financial_screener.corporate_actions AS action
@@ -31,16 +31,18 @@ JOIN financial_screener.corporate_actions AS action
     AND action.ex_date > coalesce(open.before_date, open.ex_date - 1) AND action.ex_date <= coalesce(open.after_date, open.ex_date)
 JOIN financial_screener.assets AS asset ON asset.id = action.asset_id
 JOIN financial_screener.asset_processing_state AS state ON state.asset_id = action.asset_id
-LEFT JOIN financial_screener.currency_units AS listed ON listed.code = asset.currency
-LEFT JOIN financial_screener.currency_units AS stated ON stated.code = action.currency
 CROSS JOIN LATERAL (
-    SELECT coalesce(listed.currency, asset.currency, stated.currency, action.currency, '') AS of_asset,
-           coalesce(stated.currency, action.currency, listed.currency, asset.currency, '') AS of_dividend,
-           coalesce(listed.per_major, CASE WHEN asset.currency IS NULL THEN stated.per_major END, 1)::double precision
-           / coalesce(stated.per_major, CASE WHEN action.currency IS NULL THEN listed.per_major END, 1) AS scale
+    -- A currency that is not said is taken for the other one.
+    SELECT coalesce(action.currency, asset.currency) AS of_dividend, coalesce(asset.currency, action.currency) AS of_asset
+) AS said
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN said.of_dividend IS NOT DISTINCT FROM said.of_asset THEN 1
+                ELSE financial_screener.convert_money(1, said.of_dividend, said.of_asset, action.ex_date) END AS factor,
+           coalesce((SELECT currency FROM financial_screener.unit_of(said.of_dividend))
+                    <> (SELECT currency FROM financial_screener.unit_of(said.of_asset)), false) AS converted
 ) AS unit
 CROSS JOIN LATERAL (
-    SELECT unit.scale * coalesce(
+    SELECT coalesce(
         action.unadjusted_dividend,
         action.dividend * coalesce((
             SELECT exp(sum(ln(later.split_new / later.split_old))) FROM financial_screener.corporate_actions AS later
@@ -49,9 +51,4 @@ CROSS JOIN LATERAL (
         ), 1)
     ) AS amount
 ) AS paid
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN unit.of_dividend = unit.of_asset THEN 1
-                ELSE financial_screener.usd_per(unit.of_dividend, action.ex_date)
-                     / financial_screener.usd_per(unit.of_asset, action.ex_date) END AS rate
-) AS rate
 ORDER BY action.asset_id, action.ex_date, action.kind, open.before_date
