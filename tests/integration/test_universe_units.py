@@ -1,15 +1,14 @@
-"""Units and rates in Postgres: `convert_money` says what `units` says."""
+"""Units and rates in Postgres: `convert_money` says what the reference says."""
 
 from datetime import date, timedelta
 
 import psycopg
 import pytest
 from collector_world import Owner, login
+from money_reference import Unit, convert
 from psycopg.rows import dict_row
 
-from screener_collector import rates
 from screener_collector.store import jsonb, run
-from screener_collector.units import convert
 
 pytestmark = pytest.mark.integration
 
@@ -39,12 +38,22 @@ async def test_sql_and_python_agree_on_every_pair_and_day(owner: Owner) -> None:
     with login(owner) as url:
         async with await psycopg.AsyncConnection.connect(url, row_factory=dict_row) as connection:
             cursor = connection.cursor()
-            parts = await rates.read_parts(cursor)
-            found = await rates.read_rates(
-                cursor, [(currency, day) for currency in ("GBP", "EUR", "CHF") for day in days]
-            )
+            await cursor.execute("SELECT * FROM financial_screener.currency_units")
+            parts = {
+                row["code"]: Unit(row["currency"], row["per_major"])
+                for row in await cursor.fetchall()
+            }
             for day in days:
-                of_day = {currency: rate for (currency, on), rate in found.items() if on == day}
+                await cursor.execute(
+                    "SELECT currency, financial_screener.usd_per(currency, %s) AS rate"
+                    " FROM unnest('{GBP,EUR,CHF}'::text[]) AS currency",
+                    (day,),
+                )
+                of_day = {
+                    row["currency"]: row["rate"]
+                    for row in await cursor.fetchall()
+                    if row["rate"] is not None
+                }
                 for source in codes:
                     for target in codes:
                         await cursor.execute(

@@ -1,8 +1,7 @@
 """Amounts of money in another unit."""
 
 import pytest
-
-from screener_collector.units import Unit, convert, unit_of
+from money_reference import Unit, convert, unit_of
 
 PARTS = {"GBX": Unit("GBP", 100), "ZAC": Unit("ZAR", 100), "KWF": Unit("KWD", 1000)}
 RATES = {"GBP": 1.25, "EUR": 1.1, "ZAR": 0.05, "SEK": 0.0, "NOK": float("nan")}

@@ -1,8 +1,8 @@
-"""Core: the units that prices and amounts come in, and an amount in another of them. No I/O.
+"""What `financial_screener.convert_money` must say, written a second time and without a database.
 
 A unit is a currency (`GBP`) or a part of one that the vendor quotes in (`GBX`, of which 100 are one
 GBP). Amounts of different currencies need the rates of a day; without them there is no answer, and
-never one from old rates. The same is done in SQL by `financial_screener.convert_money`.
+never one from old rates.
 """
 
 import math
