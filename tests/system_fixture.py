@@ -37,9 +37,7 @@ def session_folder(what: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{what}-"))
     # Postgres may run as another user, who must be able to enter.
     folder.chmod(0o711)
-    me = ProcessIdentity.of(os.getpid())
-    assert me is not None
-    (folder / SESSION_FILE).write_text(json.dumps(asdict(me)))
+    _sign(folder)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -47,15 +45,27 @@ def session_folder(what: str) -> Iterator[Path]:
 def sweep_abandoned() -> None:
     """Stops and removes the systems of test sessions that are gone."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        record = folder / SESSION_FILE
         try:
-            owner = ProcessIdentity(**json.loads((folder / SESSION_FILE).read_text()))
+            owner = ProcessIdentity(**json.loads(record.read_text()))
+            if owner.alive():
+                continue
+            # Of several that sweep at once only one finds it to rename.
+            record.rename(folder / f"swept-by-{os.getpid()}.json")
         except (OSError, ValueError, TypeError):
             continue  # being made or removed at this moment, or another user's
-        if not owner.alive():
-            system = LocalSystem(folder / "state")
-            system.stop()
-            system.wipe()
-            shutil.rmtree(folder, ignore_errors=True)
+        _sign(folder)
+        system = LocalSystem(folder / "state")
+        system.stop()
+        system.wipe()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sign(folder: Path) -> None:
+    """It is this process's now."""
+    me = ProcessIdentity.of(os.getpid())
+    assert me is not None
+    (folder / SESSION_FILE).write_text(json.dumps(asdict(me)))
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ async def _work(
         async def on_waiting(waits: bool) -> None:
             await store.waiting(SliceReason.VENDOR_UNREACHABLE if waits else None)
 
-        vendor = Vendor.connect(settings.base_url, settings.token, ledger, on_waiting)
+        vendor = Vendor.connect(settings.base_url, settings.token, ledger, on_waiting, worker.check)
         try:
             if kind is SliceKind.PREFLIGHT:
                 return await _preflight(settings, worker, control, store, ledger, vendor, stopped)

@@ -6,6 +6,8 @@ statements are in `sql/screener_sql/queries/collector/`.
 
 import asyncio
 import json
+import os
+import socket
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -98,6 +100,9 @@ class Worker:
     def __init__(self, worker_id: int, connection: AsyncConnection[Any]) -> None:
         self.id = worker_id
         self._connection = connection
+        # The same one, to look whether something has come without reading it.
+        self._socket = socket.socket(fileno=os.dup(connection.fileno()))
+        self._beating = False
 
     @classmethod
     async def register(cls, dsn: str, execution_id: str, slice_name: str, pod: str) -> Self:
@@ -124,20 +129,41 @@ class Worker:
         while True:
             await asyncio.sleep(every_s)
             try:
+                self._beating = True
                 with translated():
                     async with asyncio.timeout(_HEARTBEAT_TIMEOUT_S):
                         await self._connection.execute(query("collector/heartbeat"))
             except TimeoutError:
                 raise DatabaseUnreachable("Postgres does not answer in time") from None
+            finally:
+                self._beating = False
+
+    def check(self) -> None:
+        """Raises DatabaseUnreachable where Postgres has ended the connection; asks nothing, and so
+        takes no time.
+
+        For a process that was frozen: others have done its work meanwhile, and what it has in its
+        memory must not be asked for again.
+        """
+        try:
+            said = self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        # But for notices and settings it says nothing unasked unless it ends the connection.
+        if said in (b"", b"E") or not (self._beating or said in (b"N", b"S")):
+            raise DatabaseUnreachable("Postgres has ended the connection")
 
     async def end(self) -> None:
         """Ends in order and gives up the lock."""
         with translated():
             await self._connection.execute(query("collector/end_worker"), {"worker_id": self.id})
-        await self._connection.close()
+        await self.abandon()
 
     async def abandon(self) -> None:
         """Gives up the lock without a word, as when the process were killed."""
+        self._socket.close()
         await self._connection.close()
 
 

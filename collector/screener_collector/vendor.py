@@ -8,11 +8,11 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -103,6 +103,8 @@ class Vendor:
     clients: tuple[httpx.AsyncClient, ...]
     ledger: Ledger
     on_waiting: Callable[[bool], Awaitable[None]]
+    check: Callable[[], None] = lambda: None
+    """Called as each request is sent; raises where nothing may be sent any more."""
     overhead: Overhead = field(default_factory=Overhead)
     first_wait_s: float = 1.0
     gate: Gate = field(default_factory=Gate)
@@ -119,6 +121,7 @@ class Vendor:
         token: str,
         ledger: Ledger,
         on_waiting: Callable[[bool], Awaitable[None]],
+        check: Callable[[], None] = lambda: None,
     ) -> Self:
         """Clients of the vendor at `base_url`, as many as the fastest pace needs."""
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
@@ -135,7 +138,7 @@ class Vendor:
             )
             for _ in range(-(-CEILING // CONNECTIONS))
         )
-        return cls(clients, ledger, on_waiting)
+        return cls(clients, ledger, on_waiting, check)
 
     def extras(self) -> list[Extra]:
         """The overhead as it is now; to be followed by `told` once Postgres knows it."""
@@ -313,12 +316,20 @@ class Vendor:
             left = _count(headers, "x-ratelimit-remaining")
         return judged, left
 
+    async def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        # Not earlier: opening a connection may take as long as it likes.
+        if event == "http11.send_request_headers.started":
+            self.check()
+
     async def _receive(self, endpoint: Endpoint, seen: list[httpx.Headers]) -> Answer:
         which = min(range(len(self.clients)), key=lambda index: self._busy[index])
         self._busy[which] += 1
         try:
             async with self.clients[which].stream(
-                "GET", endpoint.path, params=dict(endpoint.params)
+                "GET",
+                endpoint.path,
+                params=dict(endpoint.params),
+                extensions={"trace": self._trace},
             ) as got:
                 seen.append(got.headers)
                 body, kind = bytearray(), got.headers.get("content-type", "")

@@ -50,11 +50,11 @@ def sessions(postgres_server: PostgresServer, database: Database) -> Iterator[Se
         yield Sessions(administrator, database.name)
 
 
-def codes(simulator: Simulator) -> list[str]:
+def codes(simulator: Simulator, count: int = CODES) -> list[str]:
     listed = simulator.get("exchange-symbol-list/SW").json()
     stocks = {row["Code"] for row in listed if row["Type"] == "Common Stock"}
     traded = simulator.get("eod-bulk-last-day/SW", date=LAST.isoformat()).json()
-    return sorted(row["code"] for row in traded if row["code"] in stocks)[:CODES]
+    return sorted(row["code"] for row in traded if row["code"] in stocks)[:count]
 
 
 @pytest.mark.parametrize("wakes", ["while it is replaced", "after its end"])
@@ -102,3 +102,30 @@ def test_a_worker_frozen_while_it_closes_stores_nothing_twice(
     )
     assert len(stored) == CODES
     assert inserted == stored
+
+
+def test_a_worker_that_wakes_up_without_its_lock_asks_for_nothing_more(
+    world: World, sessions: Sessions
+) -> None:
+    """What it has claimed and not sent is in its memory, and others have stored it meanwhile."""
+
+    def asked() -> int:
+        return len([each for each in world.simulator.admin("log") if each["endpoint"] == "eod"])
+
+    world.open()
+    names = codes(world.simulator, 40)
+    world.add(*(Asset(code, "SW") for code in names))
+    for code in names:
+        world.plan(f"{code}.SW")
+    world.simulator.admin("faults", [{"latency_s": 0.4, "count": 8}])
+    first = world.start("group", "swiss")
+    world.until(asked, "it has begun to ask")
+    first.send_signal(signal.SIGSTOP)
+    sessions.end("true")
+    assert world.group().code == 0
+
+    before = asked()
+    first.send_signal(signal.SIGCONT)
+    assert world.wait(first).code == 21
+    assert asked() - before <= 1, "but for one that was being sent when it was frozen"
+    assert set(world.items().values()) == {("succeeded", None)}
