@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from screener_collector.answers import FAILURES, Judged, Meaning
+from screener_collector.clock import in_maintenance
 from screener_collector.closing import Closer
 from screener_collector.ledger import Ledger
 from screener_collector.store import Store
@@ -226,7 +227,9 @@ class Group:
                 self._doubtful.setdefault(reply.endpoint, []).append(result(failure))
         else:
             self._see(reply)
-            came = read(fetch, reply.judged, self.ledger.now().date())
+            maintenance = in_maintenance(self.ledger.vendor_now())
+            today = self.ledger.now().date()
+            came = read(fetch, reply.judged, today, maintenance=maintenance)
             self._add(Result(fetch, came, reply.calls, reply.started_at, reply.ended_at))
 
     def _see(self, reply: Reply) -> None:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from screener_collector import endpoints, fundamentals, parse
-from screener_collector.answers import FAILURES, Judged, Meaning
+from screener_collector.answers import FAILURES, TABLE, Judged, Meaning, Symptom
 from screener_collector.bars import Sorted, sort_out
 from screener_collector.endpoints import Endpoint
 from screener_collector.fundamentals import Fundamentals
@@ -140,15 +140,20 @@ class Result:
     ended_at: datetime
 
 
-def read(fetch: Fetch, judged: Judged, today: date) -> Came:
-    """What the judged answer to a fetch brought: data, or the failure that it is."""
+def read(fetch: Fetch, judged: Judged, today: date, *, maintenance: bool = False) -> Came:
+    """What the judged answer to a fetch brought: data, or the failure that it is.
+
+    `maintenance`: the vendor's was on, when a spoilt answer says nothing of its asset.
+    """
     if judged.meaning in FAILURES:
-        return Failure(FAILURES[judged.meaning], judged.message or judged.meaning)
+        code = judged.row.error_code_during(maintenance)
+        return Failure(code or FAILURES[judged.meaning], judged.message or judged.meaning)
     rows = judged.data if judged.meaning is Meaning.ROWS else []
     try:
         return _read_rows(fetch, rows, today)
     except BadRow as error:
-        return Failure(ErrorCode.BAD_PAYLOAD, f"the answer is not as expected: {error}")
+        code = TABLE[Symptom.WRONG_ROWS].error_code_during(maintenance)
+        return Failure(code or ErrorCode.BAD_PAYLOAD, f"the answer is not as expected: {error}")
 
 
 def _read_rows(fetch: Fetch, rows: Any, today: date) -> Came:

@@ -191,13 +191,16 @@ def test_maintenance_is_sat_out_and_no_asset_is_to_blame(world: World, codes: li
         [
             {"endpoint": "eod", "symbol": codes[0], "status": 502, "count": 5},
             {"endpoint": "eod", "symbol": codes[1], "body": "<html>soon</html>", "count": 3},
+            {"endpoint": "eod", "symbol": codes[2], "body": '"soon"'},
         ],
     )
 
     assert world.group().code == 0
 
     # At another time of day four tries, and two, would have been all.
-    assert set(world.items().values()) == {("succeeded", None)}
+    ends = world.items()
+    assert ends.pop((codes[2], "prices_bulk")) == ("failed", "server_error")
+    assert set(ends.values()) == {("succeeded", None)}
     assert world.value("SELECT max(consecutive_failures) FROM asset_processing_state") == 0
 
 

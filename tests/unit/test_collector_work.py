@@ -298,3 +298,20 @@ def test_bad_arguments_end_with_code_2(
         main(arguments)
     assert caught.value.code == 2
     assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "judged"),
+    [
+        pytest.param("prices", Judged(Symptom.WRONG_SHAPE), id="another shape"),
+        pytest.param("prices", Judged(Symptom.SCALAR), id="a bare text"),
+        pytest.param("fundamentals", Judged(Symptom.DATA, data={"x": 1}), id="no fundamentals"),
+        pytest.param("dividends", Judged(Symptom.REFUSED), id="a refused request"),
+    ],
+)
+def test_during_maintenance_a_spoilt_answer_says_nothing_of_its_asset(
+    kind: str, judged: Judged
+) -> None:
+    for maintenance, code in ((False, ErrorCode.BAD_PAYLOAD), (True, ErrorCode.SERVER_ERROR)):
+        came = work.read(fetch(kind), judged, TODAY, maintenance=maintenance)
+        assert isinstance(came, Failure) and came.error_code is code
