@@ -148,6 +148,14 @@ def test_an_action_that_is_never_shown_is_a_finding_after_five_sessions(world: W
     assert (found["asset_id"], found["date_from"]) == (world.asset_id("A.SW"), EX)
     assert (found["severity"], found["measured"], found["expected"]) == ("flag", 1.0, 0.5)
 
+    # What is seen again is confirmed, and a person's word holds.
+    state_of = "SELECT state FROM data_findings WHERE rule = 'action_not_applied'"
+    fetch_again(world, 7, SESSIONS[-1])
+    assert world.value(state_of) == "confirmed"
+    world.value("SELECT release_finding(%s)", found["id"])
+    fetch_again(world, 8, SESSIONS[-1])
+    assert world.value(state_of) == "accepted"
+
     # A refetch of later that shows it mends both.
     serve(world, eod=bars(SESSIONS[-1], ratio=2))
     fetch_again(world, 9, SESSIONS[-1])

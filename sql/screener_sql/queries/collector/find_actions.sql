@@ -1,4 +1,5 @@
--- Splits and dividends that a history still does not show after so many sessions, or that it shows after all.
+-- Splits and dividends that a history still does not show after so many sessions: a finding each. A later run that sees the same confirms
+-- it; a person's word holds.
 INSERT INTO financial_screener.data_findings AS known
     (asset_id, date_from, date_to, rule, severity, measured, expected, message, state, execution_id)
 SELECT found.asset_id, found.ex_date, found.ex_date, 'action_not_applied', 'flag', found.measured, found.expected,
@@ -6,5 +7,8 @@ SELECT found.asset_id, found.ex_date, found.ex_date, 'action_not_applied', 'flag
 FROM jsonb_to_recordset(%(found)s::jsonb)
     AS found (asset_id integer, ex_date date, kind text, measured double precision, expected double precision)
 ON CONFLICT (asset_id, exchange_id, rule, date_from) DO UPDATE
-SET measured = excluded.measured, expected = excluded.expected, message = excluded.message, state = 'open',
-    execution_id = excluded.execution_id, changed_at = now()
+SET measured = excluded.measured, expected = excluded.expected, message = excluded.message, execution_id = excluded.execution_id,
+    changed_at = now(),
+    state = CASE WHEN known.state = 'released' THEN 'open'
+                 WHEN known.state = 'open' AND known.execution_id <> excluded.execution_id THEN 'confirmed'
+                 ELSE known.state END
