@@ -323,3 +323,21 @@ def test_bulk_lists_are_read_up_to_the_session_before_the_first_that_is_missing(
     }
     assert state(world)["actions_failures"] == 0
     world.assert_ledgers_agree()
+
+
+def test_a_split_and_a_dividend_of_one_day_that_are_never_shown_are_one_finding(
+    world: World,
+) -> None:
+    dividend = {"value": 1, "unadjustedValue": 2, "currency": "CHF", "date": EX.isoformat()}
+    hidden = bars(SESSIONS[-1], ratio=2, shown=False)
+    serve(world, eod=hidden, splits=split(), div=[dividend])
+    first_load(world, SESSIONS[-1])
+    world.owner.execute("UPDATE financial_screener.corporate_actions SET checked_sessions = 4")
+    fetch_again(world, 1, SESSIONS[-1] + timedelta(days=1))
+
+    (found,) = world.rows("SELECT * FROM data_findings WHERE rule = 'action_not_applied'")
+    assert (found["date_from"], found["measured"]) == (EX, 1.0)
+    assert found["message"] == (
+        f"dividend and split of {EX.isoformat()} are not in the adjusted closes"
+    )
+    assert not state(world)["needs_prices_reprocess"]

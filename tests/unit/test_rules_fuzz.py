@@ -50,6 +50,16 @@ def anything(seed: int) -> tuple[object, SeriesContext]:
     )
 
 
+@pytest.mark.parametrize("seed", [11471, 12525])
+def test_findings_of_one_rule_that_begin_on_one_day_are_one(seed: int) -> None:
+    """Two splits whose adjusted closes break on one day; a finding is known by rule and day."""
+    bars, context = anything(seed)
+    found = judge_series(bars, context, DEFAULTS)  # type: ignore[arg-type]
+    keys = [(finding.rule, finding.date_from) for finding in found]
+    assert "split_misapplied" in dict(keys)
+    assert len(keys) == len(set(keys))
+
+
 @pytest.mark.parametrize("block", range(4))
 def test_any_series_is_judged_and_each_finding_has_its_bars(block: int) -> None:
     for seed in range(500 * block, 500 * block + 500):

@@ -5,6 +5,7 @@ where something stands out.
 """
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 
@@ -137,4 +138,18 @@ def _placed(found: list[Finding], places: Indexes | None) -> list[Finding]:
 
 
 def _by_date(found: list[Finding]) -> list[Finding]:
-    return sorted(found, key=lambda finding: (finding.date_from, finding.rule))
+    """In order; those of one rule that begin on one day are one, with the bars of all."""
+    merged: dict[tuple[date, str], Finding] = {}
+    for finding in sorted(found, key=lambda each: (each.date_from, each.rule)):
+        key = (finding.date_from, finding.rule)
+        known = merged.get(key)
+        merged[key] = finding if known is None else _both(known, finding)
+    return list(merged.values())
+
+
+def _both(one: Finding, other: Finding) -> Finding:
+    return replace(
+        one,
+        date_to=max(one.date_to, other.date_to),
+        bars=np.union1d(one.bars, other.bars),
+    )
