@@ -314,14 +314,13 @@ class Chaos:
             lived.add(Life(self, f"run-{number}", runs, stage, scale, scenario.events))
         strict = not scenario.scarce and (schedule is None or schedule.soft)
         if schedule is not None and not strict:
-            # What failed for good is due again another day, and a history of which bars were set
-            # aside within 30 days; nothing else is.
+            # What failed for good is due again another day, and a history that is doubted with the
+            # next session; nothing else is.
             self.admin.execute(
-                "UPDATE asset_processing_state AS state"
+                "UPDATE asset_processing_state"
                 " SET prices_next_attempt_at = NULL, fundamentals_next_attempt_at = NULL,"
-                " actions_next_attempt_at = NULL, needs_prices_reprocess ="
-                " needs_prices_reprocess OR EXISTS (SELECT FROM quarantined_bars AS bar"
-                " WHERE bar.asset_id = state.asset_id AND released_at IS NULL)"
+                " actions_next_attempt_at = NULL,"
+                " prices_checked_to = prices_checked_to - prices_doubted::integer"
             )
             lived.add(Life(self, "repair", scenario.stages[-1], events=scenario.events))
         lived.left = {name: self._left(statement) for name, statement in LEFT.items()}

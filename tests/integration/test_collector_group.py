@@ -455,6 +455,34 @@ def test_bars_that_break_a_rule_are_set_aside_and_the_others_stored(
     world.assert_ledgers_agree()
 
 
+def test_a_history_with_impossible_bars_is_doubted_until_they_came_twice(
+    world: World, codes: list[str]
+) -> None:
+    plan_all(world, codes[:1])
+
+    def doubted_after(run: str, *rows: dict[str, object], last: date = LAST) -> bool:
+        if run != world.execution_id:
+            world.open(execution_id=run)
+            world.plan(f"{codes[0]}.SW", operation="prices_incremental", last=last)
+        world.simulator.admin("faults", [eod(codes[0], body=json.dumps(rows))])
+        assert world.group().code == 0
+        return bool(world.value("SELECT prices_doubted FROM asset_processing_state"))
+
+    good, bad = bar("2023-09-12"), bar("2023-09-13", low=-1)
+    assert doubted_after("run-1", good, bad)
+    assert doubted_after("run-2", good, bar("2023-09-13", low=-2)), "another one, not the same"
+    assert not doubted_after("run-3", good, bar("2023-09-13", low=-2)), "the same came twice"
+    # And what is always bad is not asked for by itself for ever.
+    assert doubted_after("run-4", good, bad, bar("2023-09-14", low=-1))
+    new = bar("2023-09-20", low=-1)
+    assert not doubted_after(
+        "run-5", good, bad, bar("2023-09-14", low=-1), new, last=date(2023, 9, 20)
+    )
+    # A good answer ends a doubt.
+    assert doubted_after("run-6", good, bar("2023-09-15", close=None))
+    assert not doubted_after("run-7", good, bar("2023-09-15"))
+
+
 def test_a_history_of_bad_bars_alone_is_a_failure(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:1])
     body = json.dumps([bar("2023-09-18", open=0), bar("2023-09-19", close="x")])

@@ -243,6 +243,57 @@ def test_other_types_and_delisted_assets_are_left_out(market: Owner) -> None:
     assert [row[0] for row in items(market)] == ["SAN.MC"]
 
 
+def test_what_was_published_before_a_listing_left_is_asked_for_once_more(owner: Owner) -> None:
+    now = datetime.now(UTC)
+    set_quota(owner, now.date(), limit=100_000)
+    sessions = add_sessions(owner, "MC", (now - timedelta(20)).date(), (now + timedelta(7)).date())
+    before, newest = [day for day in sessions if day < (now - timedelta(1)).date()][-2:]
+    owner.execute(
+        "DELETE FROM financial_screener.exchange_sessions WHERE session BETWEEN %s AND %s",
+        (newest + timedelta(1), now.date()),
+    )
+    behind = Asset("SAN", checked_to=before, fundamentals_next=before, actions_to=newest)
+    add_assets(owner, [behind, Asset("BBVA", checked_to=newest), Asset("NEW")])
+
+    def list_all(listed: bool) -> None:
+        owner.execute("UPDATE financial_screener.assets SET listed = %s", [listed])
+
+    list_all(False)
+    plan(owner, now=now)
+    assert items(owner) == [("SAN.MC", "prices_incremental", "asset", "planned", None)]
+    assert [fetch[:2] for fetch in fetches(owner)] == [("prices", "SAN.MC")]
+
+    # As when it has been.
+    owner.execute("UPDATE financial_screener.asset_processing_state SET wanted_to = NULL")
+    plan(owner, execution_id="later", now=now)
+    assert len(items(owner)) == 1, "once"
+
+    for listed in (True, False, True):
+        list_all(listed)
+    wanted = "SELECT count(wanted_to) FROM financial_screener.asset_processing_state"
+    assert owner.execute(wanted).fetchone() == (0,), "what is back is due as any other"
+
+
+@pytest.mark.parametrize(
+    ("checked_to", "since"),
+    [
+        pytest.param(YESTERDAY, "-infinity", id="with the next session its whole history"),
+        pytest.param(TODAY, None, id="not before"),
+    ],
+)
+def test_a_doubted_history_is_asked_for_again_with_the_next_session(
+    market: Owner, checked_to: date, since: str | None
+) -> None:
+    add_assets(market, [Asset(f"A{n}", checked_to=checked_to) for n in range(150)])
+    market.execute(
+        "UPDATE financial_screener.asset_processing_state SET prices_doubted = true"
+        " WHERE ticker = 'A7.MC'"
+    )
+    plan(market)
+    alone = [fetch[1] for fetch in fetches(market) if fetch[0] == "prices"]
+    assert alone == (["A7.MC"] if since else [])
+
+
 def test_fundamentals_are_due_by_their_date(market: Owner) -> None:
     add_assets(
         market,

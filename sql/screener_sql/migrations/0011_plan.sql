@@ -35,9 +35,15 @@ COMMENT ON COLUMN financial_screener.process_executions.schedule IS
 ALTER TABLE financial_screener.asset_processing_state
     ADD COLUMN exchange_id smallint,
     ADD COLUMN in_universe boolean NOT NULL DEFAULT false,
-    ADD COLUMN asset_type  text;
+    ADD COLUMN asset_type  text,
+    ADD COLUMN wanted_to   date,
+    ADD COLUMN prices_doubted boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN financial_screener.asset_processing_state.in_universe IS
     'Whether it is a listing that its exchange has now; neither what is delisted nor a reference series. Kept by triggers, as exchange_id and asset_type are.';
+COMMENT ON COLUMN financial_screener.asset_processing_state.wanted_to IS
+    'Of an asset that has left its list: up to this session, published before it left, it is still asked for; NULL once it was.';
+COMMENT ON COLUMN financial_screener.asset_processing_state.prices_doubted IS
+    'Rows of its latest history were set aside that no other run has got the same: with the next session the whole history is asked for again.';
 
 CREATE FUNCTION financial_screener.set_universe_of_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -50,10 +56,20 @@ $$;
 CREATE TRIGGER asset_processing_state_universe BEFORE INSERT ON financial_screener.asset_processing_state
     FOR EACH ROW EXECUTE FUNCTION financial_screener.set_universe_of_state();
 
+-- What was published before a listing left and is not stored yet is still wanted; what comes back is due as any other.
 CREATE FUNCTION financial_screener.set_universe_of_asset() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE financial_screener.asset_processing_state
-    SET exchange_id = NEW.exchange_id, in_universe = NEW.listed AND NEW.kind = 'listing', asset_type = NEW.type
+    UPDATE financial_screener.asset_processing_state AS state
+    SET exchange_id = NEW.exchange_id, in_universe = NEW.listed AND NEW.kind = 'listing', asset_type = NEW.type,
+        wanted_to = CASE
+            WHEN NEW.listed THEN NULL
+            WHEN OLD.listed THEN (
+                SELECT max(published.session)
+                FROM financial_screener.exchange_sessions AS published
+                JOIN financial_screener.exchanges AS exchange ON exchange.id = published.exchange_id
+                WHERE exchange.id = NEW.exchange_id AND published.closes_at + exchange.publication_delay <= now()
+                  AND published.session > state.prices_checked_to)
+            ELSE state.wanted_to END
     WHERE asset_id = NEW.id;
     RETURN NULL;
 END
@@ -91,7 +107,8 @@ RETURNS TABLE (exchange_id smallint, prices_to date, actions_to date) LANGUAGE s
     FROM financial_screener.exchanges AS exchange
 $$;
 
--- The delta: what each asset in scope needs: those of the universe of `exchanges` that are of a type, and those of `named`. Of prices, splits
+-- The delta: what each asset in scope needs: those of the universe of `exchanges` that are of a type, those that have just left it, and those
+-- of `named`. Of prices, splits
 -- and dividends the day from which on they are not known: -infinity where the whole history is wanted, NULL where nothing is due or what
 -- failed backs off. prices_to, actions_to: the newest sessions to expect, by exchange id; -infinity where there is none. A longer history
 -- than was asked for before makes an asset due only when it is longer by a month, so that a window that slides by days does not. Postgres
@@ -107,9 +124,10 @@ CREATE FUNCTION financial_screener.asset_needs(
     SELECT state.asset_id,
            state.exchange_id,
            CASE WHEN NOT 'prices' = ANY (operations) OR state.prices_next_attempt_at > at THEN NULL
-                WHEN NOT state.prices_loaded OR state.needs_prices_reprocess OR state.prices_checked_to IS NULL
+                WHEN NOT state.prices_loaded OR state.needs_prices_reprocess OR state.prices_checked_to IS NULL OR state.wanted_to IS NOT NULL
                      OR history_from < state.prices_checked_from - 31 THEN date '-infinity'
-                WHEN state.prices_checked_to < prices_to[state.exchange_id] THEN state.prices_checked_to END,
+                WHEN state.prices_checked_to < prices_to[state.exchange_id]
+                THEN CASE WHEN state.prices_doubted THEN date '-infinity' ELSE state.prices_checked_to END END,
            CASE WHEN NOT 'prices' = ANY (operations) OR actions_to[state.exchange_id] = '-infinity' OR state.actions_next_attempt_at > at
                      OR NOT state.prices_loaded AND state.prices_next_attempt_at > at THEN NULL
                 WHEN state.splits_checked_to IS NULL OR history_from < state.prices_checked_from - 31 THEN date '-infinity'
@@ -118,7 +136,7 @@ CREATE FUNCTION financial_screener.asset_needs(
                      OR NOT state.prices_loaded AND state.prices_next_attempt_at > at THEN NULL
                 WHEN state.dividends_checked_to IS NULL OR history_from < state.prices_checked_from - 31 THEN date '-infinity'
                 WHEN state.dividends_checked_to < actions_to[state.exchange_id] THEN state.dividends_checked_to END,
-           'fundamentals' = ANY (operations) AND (state.fundamentals_next_attempt_at > at) IS NOT TRUE
+           'fundamentals' = ANY (operations) AND state.wanted_to IS NULL AND (state.fundamentals_next_attempt_at > at) IS NOT TRUE
            AND (state.needs_fundamentals_reprocess
                 OR state.fundamental_refresh_frequency <> 'never'
                    AND (NOT state.fundamentals_loaded OR state.next_fundamental_refresh <= (at AT TIME ZONE 'UTC')::date)),
@@ -130,7 +148,7 @@ CREATE FUNCTION financial_screener.asset_needs(
            state.prices_refreshed_at,
            state.ticker
     FROM financial_screener.asset_processing_state AS state
-    WHERE state.in_universe AND state.exchange_id = ANY (exchanges) AND state.asset_type = ANY (asset_types)
+    WHERE (state.in_universe OR state.wanted_to IS NOT NULL) AND state.exchange_id = ANY (exchanges) AND state.asset_type = ANY (asset_types)
        OR state.asset_id = ANY (named)
 $$;
 

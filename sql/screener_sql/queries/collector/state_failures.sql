@@ -1,9 +1,10 @@
 -- What went wrong with assets, maybe with several requests of one; counted: whether it says something about the asset. Then the same is
 -- not tried again before the next GMT day, and twice as long after each further failure of it, up to 32 days. what: prices, actions or
--- fundamentals.
+-- fundamentals. What has left its list is not asked for again.
 UPDATE financial_screener.asset_processing_state AS state
 SET last_error_at = now(), last_error_code = latest.error_code, last_error_message = latest.message,
     prices_failures = state.prices_failures + latest.prices::integer,
+    wanted_to = CASE WHEN NOT latest.prices THEN state.wanted_to END,
     actions_failures = state.actions_failures + latest.actions::integer,
     fundamentals_failures = state.fundamentals_failures + latest.fundamentals::integer,
     prices_next_attempt_at = CASE WHEN latest.prices THEN today + interval '1 day' * least(power(2, state.prices_failures), 32)
