@@ -1,7 +1,7 @@
 # What to do with a checkout; `make` alone lists it. Everything that a target needs, it makes.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test check bench chaos
+.PHONY: help up down demo test check bench chaos fuzz
 
 PYTHON ?= python3
 # Only the programs of the virtual environment are run, so that no other is taken for one of them.
@@ -17,6 +17,7 @@ help:  ## this list
 	@echo "make demo    up, then the main job from nothing, shown live (under 4 minutes)"
 	@echo "make test    make check, then every test, on a system of its own (about half an hour on two cores)"
 	@echo "make chaos   random schedules of faults, kills and freezes; N=2000 of each scenario, or SEED=first-17 alone"
+	@echo "make fuzz    answers of the vendor spoilt at random, others in each run: N times as many as make test has (10)"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   figures, on a system of its own: name value unit baseline ratio; make bench ONLY=lease_ms measures one"
 	@echo "make help    this list"
@@ -43,6 +44,11 @@ check: $(READY)
 
 chaos: $(READY) $(COMPANIES)
 	@CHAOS_SCHEDULES=$(or $(N),200) CHAOS_SEED=$(SEED) $(BIN)/pytest -q --numprocesses=3 --dist=loadfile tests/integration/test_chaos_*.py
+
+# In make test these search by the same examples in every run.
+fuzz: $(READY) $(COMPANIES)
+	@FUZZ=$(or $(N),10) $(BIN)/pytest -q --numprocesses=3 --dist=worksteal tests/integration/test_fuzz_*.py \
+	    tests/integration/test_ledger_properties.py tests/unit/test_ledger_clock.py
 
 bench: $(READY) $(COMPANIES)
 	@$(BIN)/python -m screener_local bench $(ONLY)

@@ -22,6 +22,9 @@ Mask = NDArray[np.bool_]
 PRICE_TOLERANCE = 1e-4
 """Relative: the vendor rounds to four decimals, each price on its own."""
 MAX_VOLUME = 2**63 - 1
+LEAST_PRICE, MOST_PRICE = 1e-12, 1e15
+"""A price beyond is none: four decimals of more than the latter no double holds. Products and
+ratios of prices within stay far from what overflows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,6 +191,14 @@ def parse_number(value: Any) -> float | None:
     return number
 
 
+def parse_amount(value: Any) -> float | None:
+    """A price or an amount of money a share, also from a text; None for what cannot be one."""
+    number = parse_number(value)
+    if number is None or number == 0:
+        return number
+    return number if LEAST_PRICE <= number <= MOST_PRICE else None
+
+
 def parse_count(value: Any) -> int | None:
     """A whole number, also from `100.0` or a text; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -285,16 +296,23 @@ def _judge(
             no_date,
             dates > np.datetime64(today),
             ~((dates >= np.datetime64(first)) & (dates <= np.datetime64(last))),
-            np.isnan(o) | np.isnan(h) | np.isnan(l) | np.isnan(c),
+            ~np.logical_and.reduce([_can_be(price) for price in (o, h, l, c)]),
             ~((o > 0) & (h > 0) & (l > 0) & (c > 0)),
             (l > np.minimum(o, c) + room) | (h < np.maximum(o, c) - room),
-            ~(adjusted > 0),
+            ~((adjusted > 0) & _can_be(adjusted)),
             ~is_count | (volume < 0),
         )
     broken = np.zeros(len(rows), np.int8)
     for place in range(len(RULES), 0, -1):
         broken[breaks[place - 1]] = place
     return [dates, o, h, l, c, adjusted, volume], broken
+
+
+def _can_be(prices: Floats) -> Mask:
+    """Which are finite and of a size that prices have, whatever their sign."""
+    size = np.abs(prices)
+    found: Mask = (size == 0) | ((size >= LEAST_PRICE) & (size <= MOST_PRICE))
+    return found
 
 
 def _repeats(columns: Sequence[NDArray[Any]]) -> tuple[Mask, Mask]:

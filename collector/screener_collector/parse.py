@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Generic, TypeVar
 
-from screener_collector.bars import parse_count, parse_day, parse_number
+from screener_collector.bars import parse_amount, parse_count, parse_day, parse_number
 
 T = TypeVar("T")
 
@@ -79,15 +79,20 @@ class Account:
         return self.calls_used if self.counted_day == today else 0
 
 
+MOST_CALLS = 999_999_999
+"""Beyond any counter or limit of the vendor's; sums of a few are within an integer of Postgres."""
+
+
 def account(data: Mapping[str, Any]) -> Account:
     """From `/user`. Raises BadRow when it lacks the counter or the limit."""
     used, limit = parse_count(data.get("apiRequests")), parse_count(data.get("dailyRateLimit"))
-    if used is None or used < 0:
+    if used is None or not 0 <= used <= MOST_CALLS:
         raise BadRow("apiRequests: not a count")
     if limit is None or limit < 0:
         raise BadRow("dailyRateLimit: not a count")
     extra = parse_count(data.get("extraLimit")) or 0
-    return Account(used, day(data.get("apiRequestsDate")), limit, max(0, extra))
+    counted_day = day(data.get("apiRequestsDate"))
+    return Account(used, counted_day, min(limit, MOST_CALLS), min(max(0, extra), MOST_CALLS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +244,19 @@ class BulkRows(Generic[T]):
 ActionRows = BulkRows[Action]
 
 
+MOST_SHARES = 1e9
+"""For one share, by a split either way; with more it is no split. (10**4 has happened.)"""
+
+
 def split_ratio(value: Any) -> tuple[float, float] | None:
     """New and old shares from `4.000000/1.000000` (or `4:1`); None when it is no ratio."""
     parts = value.replace(":", "/").split("/") if isinstance(value, str) else []
     if len(parts) != 2:
         return None
-    new, old = parse_number(parts[0]), parse_number(parts[1])
-    return (new, old) if new is not None and old is not None and new > 0 and old > 0 else None
+    new, old = parse_amount(parts[0]), parse_amount(parts[1])
+    if not new or not old:
+        return None
+    return (new, old) if 1 / MOST_SHARES <= new / old <= MOST_SHARES else None
 
 
 def splits(rows: Iterable[Any], first: date, last: date, of_asset: str | None = None) -> ActionRows:
@@ -267,10 +278,13 @@ def dividends(
     """
 
     def read(row: Mapping[str, Any], row_code: str, ex_date: date) -> Action | None:
-        unadjusted = number(row.get("unadjustedValue"))
-        amount = number(row.get("dividend" if of_asset is None else "value"))
+        stated = row.get("unadjustedValue"), row.get("dividend" if of_asset is None else "value")
+        unadjusted, amount = (None if is_nothing(each) else parse_amount(each) for each in stated)
+        # One that is stated and cannot be is no reason to believe the other.
+        if any(number(each) is not None and parse_amount(each) is None for each in stated):
+            return None
         amount = unadjusted if amount is None else amount
-        if amount is None or amount < 0 or (unadjusted or 0) < 0:
+        if amount is None:
             return None
         currency = text(row.get("currency"))
         return Action(row_code, ex_date, None, None, amount, unadjusted or None, currency, row)

@@ -3,7 +3,6 @@ alone.
 """
 
 import json
-import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import fuzz_payloads as fuzz
 import pytest
 from fuzz_payloads import FIRST, LAST, TODAY, Spoiler
+from hypothesis_profile import FIRST_SEED, TIMES
 from market import Asset, add_assets, add_sessions, open_execution
 from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
@@ -24,7 +24,7 @@ from screener_sql.model import SliceKind
 
 pytestmark = pytest.mark.integration
 
-BATCHES, ASSETS = 25 * max(1, int(os.environ.get("FUZZ", "0"))), 30
+BATCHES, ASSETS = 25 * TIMES, 30
 KINDS = {
     "prices": ("prices_bulk", 1),
     "splits": ("splits", 1),
@@ -93,7 +93,7 @@ async def test_whatever_is_answered_is_closed_and_costs_its_own_asset_alone(
     add_sessions(owner, "MC", FIRST, LAST)
     add_assets(owner, [Asset(code, "MC") for code in CODES])
     at = datetime.now(UTC)
-    for number in range(BATCHES):
+    for number in range(FIRST_SEED, FIRST_SEED + BATCHES):
         execution_id, make = f"run-{number}", Spoiler(number)
         plan(owner, execution_id)
         worker = await Worker.register(
@@ -129,8 +129,8 @@ async def tell_poison(
             await closer.close([result], Spending())
         except Exception as alone:
             raise AssertionError(
-                f"batch {number}: {result.fetch.kind} of {result.fetch.subject} poisons its batch"
-                f" ({type(alone).__name__}: {alone}): {answers[result.fetch.id][:3000]!r}"
+                f"FUZZ_SEED={number}: {result.fetch.kind} of {result.fetch.subject} poisons its"
+                f" batch ({type(alone).__name__}: {alone}): {answers[result.fetch.id][:3000]!r}"
             ) from error
 
 

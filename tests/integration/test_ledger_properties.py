@@ -14,8 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 from collector_world import Owner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profile import TIMES
 from market import open_execution
 from psycopg.rows import TupleRow, namedtuple_row
 from psycopg.types.json import Jsonb
@@ -220,9 +221,7 @@ MOVES: dict[str, Callable[[Play, int], None]] = {
 USUAL = ("lease", "send", "arrive", "answer", "record")
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80 * TIMES)
 @given(
     moves=st.lists(
         st.tuples(st.sampled_from([*MOVES, *USUAL]), st.integers(0, 30)),

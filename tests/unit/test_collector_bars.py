@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from screener_collector.bars import (
+    LEAST_PRICE,
     MAX_VOLUME,
+    MOST_PRICE,
     PRICE_TOLERANCE,
     Bars,
     Sorted,
@@ -89,6 +91,9 @@ BAD = [
     pytest.param(row(high=float("inf")), "price_invalid", id="an infinite high"),
     pytest.param(row(low=float("nan")), "price_invalid", id="a low that is no number"),
     pytest.param(row(close=True), "price_invalid", id="a close that is true"),
+    pytest.param(row(high=1.7e308), "price_invalid", id="a high beyond all prices"),
+    pytest.param(row(low=5e-324), "price_invalid", id="a low smaller than any price"),
+    pytest.param(row(low=-1e308), "price_invalid", id="a low beyond all prices, below zero"),
     pytest.param(row(open=0), "price_not_positive", id="a price of nothing"),
     pytest.param(row(low=-9), "price_not_positive", id="a negative price"),
     pytest.param(row(low=10.5), "low_high_order", id="a low above the open"),
@@ -98,6 +103,12 @@ BAD = [
         row(adjusted_close=0), "adjusted_close_invalid", id="an adjusted close of nothing"
     ),
     pytest.param(row(adjusted_close=None), "adjusted_close_invalid", id="no adjusted close"),
+    pytest.param(
+        row(adjusted_close=1e300), "adjusted_close_invalid", id="an adjusted close beyond all"
+    ),
+    pytest.param(
+        row(adjusted_close=1e-300), "adjusted_close_invalid", id="an adjusted close of next to none"
+    ),
     pytest.param(row(volume=-1), "volume_invalid", id="a negative volume"),
     pytest.param(row(volume=1.5), "volume_invalid", id="half a share"),
     pytest.param(row(volume=2**63), "volume_invalid", id="more than a bigint holds"),
@@ -240,13 +251,15 @@ def check(row: Mapping[str, Any], first: date, last: date, today: date) -> Bar |
     o, h, l, c = (parse_number(row.get(name)) for name in ("open", "high", "low", "close"))  # noqa: E741
     if o is None or h is None or l is None or c is None:
         return "price_invalid"
+    if not all(price == 0 or LEAST_PRICE <= abs(price) <= MOST_PRICE for price in (o, h, l, c)):
+        return "price_invalid"
     if not (o > 0 and h > 0 and l > 0 and c > 0):
         return "price_not_positive"
     room = PRICE_TOLERANCE * max(o, c)
     if l > min(o, c) + room or h < max(o, c) - room:
         return "low_high_order"
     adjusted = parse_number(row.get("adjusted_close"))
-    if adjusted is None or adjusted <= 0:
+    if adjusted is None or not LEAST_PRICE <= adjusted <= MOST_PRICE:
         return "adjusted_close_invalid"
     volume = parse_count(row.get("volume"))
     if volume is None or not 0 <= volume <= MAX_VOLUME:

@@ -57,11 +57,43 @@ def test_the_counter_is_believed_for_its_own_day(data: dict[str, Any], used: int
 
 
 @pytest.mark.parametrize("field", ["apiRequests", "dailyRateLimit"])
-@pytest.mark.parametrize("value", [None, "many", -1])
+@pytest.mark.parametrize("value", [None, "many", -1, 0.5, 1e999])
 def test_an_account_without_its_counts_names_the_field(field: str, value: Any) -> None:
     data = {"apiRequests": 1, "dailyRateLimit": 1, field: value}
     with pytest.raises(BadRow, match=f"^{field}: "):
         parse.account(data)
+
+
+def test_counts_of_an_account_are_what_columns_take() -> None:
+    endless = {"apiRequests": 1, "dailyRateLimit": 10**400, "extraLimit": 2**31}
+    account = parse.account(endless)
+    assert (account.daily_limit, account.extra_limit) == (parse.MOST_CALLS, parse.MOST_CALLS)
+    # A limit may be without end; nobody has made so many calls.
+    with pytest.raises(BadRow, match=r"^apiRequests: "):
+        parse.account(endless | {"apiRequests": 2**31})
+
+
+@pytest.mark.parametrize("day", [None, [], "", "0000-00-00", "NA", 20261124])
+def test_a_counter_of_a_day_that_cannot_be_read_never_says_that_nothing_was_used(day: Any) -> None:
+    counted = {"apiRequests": 17, "apiRequestsDate": day, "dailyRateLimit": 100_000}
+    assert parse.account(counted).calls_used_on(TODAY) is None
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        pytest.param({"value": 1.7e308, "unadjustedValue": 0.24}, id="the adjusted one beyond all"),
+        pytest.param({"value": 0.24, "unadjustedValue": 1.7e308}, id="the paid one beyond all"),
+        pytest.param({"value": 0.24, "unadjustedValue": 5e-324}, id="the paid one next to nothing"),
+        pytest.param({"value": 0.24, "unadjustedValue": -0.24}, id="the paid one below zero"),
+        pytest.param({"value": -1, "unadjustedValue": ""}, id="below zero"),
+        pytest.param({"value": "NA", "unadjustedValue": None}, id="none at all"),
+    ],
+)
+def test_a_dividend_of_an_amount_that_cannot_be_is_unreadable(amounts: dict[str, Any]) -> None:
+    row = {"date": "2024-11-05", "currency": "USD", **amounts}
+    found = parse.dividends([row, row | {"date": "2024-11-06", "value": 1}], DAY, DAY, "A")
+    assert (found.rows, found.unreadable, found.doubtful) == ((), 1, ("A",))
 
 
 def test_an_exchange_may_have_several_operating_mics_or_none() -> None:
@@ -116,6 +148,9 @@ def test_symbol_changes_that_cannot_be_read_are_left_out() -> None:
         ("4", None),
         ("4/1/1", None),
         ("x/1", None),
+        ("1e308/1e-308", None),
+        ("1/1e12", None),
+        ("5e-324/1", None),
         (None, None),
     ],
 )

@@ -1,6 +1,7 @@
 """What the project promises of itself: its layout, its docs, its kinds and its deployment agree."""
 
 import operator
+import os
 import re
 import sysconfig
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 
 from screener_collector.exchange_details import Flag
 from screener_local.paths import PROJECT
@@ -232,6 +234,20 @@ def test_samples_name_kinds_that_there_are() -> None:
     samples = documents("deploy/samples")
     assert len(samples) >= 4
     assert {sample["kind"] for sample in samples} <= kinds
+
+
+def test_what_hypothesis_makes_up_is_the_same_in_every_run() -> None:
+    """Else a run would fail by chance; `make fuzz` is there to search."""
+    profile = settings.get_profile("tests")
+    assert settings.default is profile and (profile.derandomize or os.environ.get("FUZZ"))
+    assert (profile.database, profile.deadline) == (None, None)
+    own = r"derandomize|database=|deadline=|@seed\("
+    files = {
+        path.name
+        for path in (PROJECT / "tests").rglob("*.py")
+        if "hypothesis" in (text := path.read_text()) and re.search(own, text)
+    }
+    assert files <= {"hypothesis_profile.py", "test_project.py"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rules_world import make_bars
 
+from screener_collector.bars import Bars
 from screener_collector.rules.model import DEFAULTS, QUARANTINE, Actions, SeriesContext
 from screener_collector.rules.series import judge_series
 
@@ -58,6 +59,40 @@ def test_findings_of_one_rule_that_begin_on_one_day_are_one(seed: int) -> None:
     keys = [(finding.rule, finding.date_from) for finding in found]
     assert "split_misapplied" in dict(keys)
     assert len(keys) == len(set(keys))
+
+
+SIZES = (1e-12, 1e-4, 0.01, 1.0, 7.5, 1e4, 1e15)
+RATIOS = (1e-9, 0.01, 0.5, 2.0, 29.0, 1e9)
+
+
+def extremes(seed: int) -> tuple[Bars, SeriesContext]:
+    """Prices, splits and dividends of all sizes that any may have, many of them, at random."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.choice([2, 7, 30, 100]))
+    days = np.datetime64("2020-01-01") + np.sort(rng.choice(count * 2, count, replace=False))
+    columns = [rng.choice(SIZES[: int(rng.integers(1, 8))], count) for _ in range(4)]
+    prices = np.sort(columns, axis=0)
+    volume = rng.choice([0, 1, 1000, 2**63 - 1], count)
+    rows = []
+    for at in rng.choice(count * 2 + 9, int(rng.integers(0, count)), replace=False).tolist():
+        day = (np.datetime64("2020-01-01") + at).item()
+        if rng.random() < 0.6:
+            rows.append((day, float(rng.choice(RATIOS)), math.nan, math.nan))
+        else:
+            paid, adjusted = rng.choice((*SIZES, math.nan), 2).tolist()
+            rows.append((day, math.nan, paid, adjusted))
+    order = rng.permutation(2) + 1
+    return Bars(
+        days, prices[order[0]], prices[3], prices[0], prices[order[1]], columns[0], volume
+    ), SeriesContext(Actions.of(rows))
+
+
+def test_extreme_numbers_are_judged_by_numbers_that_can_be_stored() -> None:
+    for seed in range(250):
+        bars, context = extremes(seed)
+        for finding in judge_series(bars, context, DEFAULTS):
+            for number in (finding.measured, finding.expected):
+                assert number is None or math.isfinite(number), (seed, finding)
 
 
 @pytest.mark.parametrize("block", range(4))

@@ -13,6 +13,7 @@ import numpy as np
 
 from screener_collector.rules.model import (
     Actions,
+    Days,
     Finding,
     Floats,
     Indexes,
@@ -28,6 +29,8 @@ _WINDOW = 20
 _FAR = math.log(30)
 _FLOOR = 2e-5
 """A step of k of less is never one."""
+_MOST = 1e30
+"""Of a product of ratios: more is nonsense, and would soon be beyond all numbers."""
 
 
 @dataclass(slots=True)
@@ -91,6 +94,34 @@ class _Steps:
         return cls(k, steps, room, 2.0 * float(half[-1]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Splits:
+    """The splits on record, by date."""
+
+    days: Days
+    places: Indexes
+    """By split the bar from which it holds."""
+    products: list[float]
+    """By number of splits left out, oldest first: the product of the others' ratios."""
+
+    @classmethod
+    def of(cls, bars: Series, actions: Actions) -> "_Splits":
+        which = ~np.isnan(actions.ratio)
+        products = [1.0]
+        for ratio in actions.ratio[which][::-1].tolist():
+            products.append(_product(products[-1], ratio))
+        days = actions.ex_dates[which]
+        return cls(days, np.searchsorted(bars.dates, days), products[::-1])
+
+    def from_bar(self, at: int) -> float:
+        """The product of the ratios that hold from a bar on or later."""
+        return self.products[int(np.searchsorted(self.places, at))]
+
+    def after_days(self, days: Days) -> Floats:
+        """By day the product of the ratios after it."""
+        return np.array(self.products)[np.searchsorted(self.days, days, "right")]
+
+
 class _Judge:
     """One series; `findings` fills up."""
 
@@ -114,6 +145,9 @@ class _Judge:
         """Bars into which k does not step, or by what is on record or has its own finding."""
         self.explained[0] = True
         self._event_bars: set[int] = set()
+        self._splits = _Splits.of(bars, context.actions)
+        self._apart = self._amounts_apart()
+        """By dividend how far its two amounts are apart, logarithmic; NaN without both."""
         self.error = np.zeros(len(bars))
         """By bar: what its step of k is too much, by proof."""
         self._causes: dict[int, _Cause] = {}
@@ -189,7 +223,7 @@ class _Judge:
         alone[:-1] &= places[1:] != places[:-1]
         which = alone & (places >= 1) & (places < len(self.bars)) & (raw > 0)
         # Two amounts of one dividend that are not in one unit are looked at closely.
-        which &= ~(self._apart() > _FAR)
+        which &= ~(self._apart > _FAR)
         places = places[which]
         share = raw[which] / self.bars.close[places - 1]
         expected = np.log1p(-np.minimum(share, 0.99))
@@ -198,14 +232,10 @@ class _Judge:
         self.explained[plain] = True
         return plain
 
-    def _apart(self) -> Floats:
-        """By dividend how far its two amounts are apart, logarithmic; NaN without both."""
-        later = np.ones(len(self.actions))
-        for index in np.flatnonzero(~np.isnan(self.actions.ratio)).tolist():
-            day = self.actions.ex_dates[index]
-            later[self.actions.ex_dates < day] *= self.actions.ratio[index]
+    def _amounts_apart(self) -> Floats:
+        later = np.log(self._splits.after_days(self.actions.ex_dates))
         with np.errstate(invalid="ignore", divide="ignore"):
-            apart: Floats = np.abs(np.log(self.actions.raw / self.actions.adjusted / later))
+            apart: Floats = np.abs(np.log(self.actions.raw / self.actions.adjusted) - later)
         # Served without regard to later splits they are one number.
         return np.where(self.actions.raw == self.actions.adjusted, 0.0, apart)
 
@@ -216,22 +246,10 @@ class _Judge:
         for index in event.dividends:
             raw = self.actions.raw[index]
             if math.isnan(raw):
-                raw = self.actions.adjusted[index] * self._later_ratio(event.at, own=True)
+                raw = self.actions.adjusted[index] * self._splits.from_bar(event.at)
             if not math.isnan(raw):
                 share += raw / self.bars.close[event.at - 1]
         return step + (math.log1p(-share) if share < 1.0 else 0.0)
-
-    def _later_ratio(self, at: int, *, own: bool) -> float:
-        """The product of the split ratios after a bar; `own`: and at it."""
-        ratio = 1.0
-        splits = ~np.isnan(self.actions.ratio)
-        for day, each in zip(
-            self.actions.ex_dates[splits], self.actions.ratio[splits], strict=True
-        ):
-            place = int(np.searchsorted(self.bars.dates, day))
-            if place > at or (own and place == at):
-                ratio *= float(each)
-        return ratio
 
     def _measured(self, at: int) -> float:
         """The step of k into a bar, over the quiet bars on either side of it."""
@@ -406,7 +424,7 @@ class _Judge:
                     cause.rule,
                     first,
                     last,
-                    math.exp(float(off[first - 1])),
+                    math.exp(min(float(off[first - 1]), math.log(_MOST))),
                     1.0,
                     self._sentence(cause, len(places)),
                     bars,
@@ -445,7 +463,7 @@ class _Judge:
         split_step = -math.log(event.ratio) if event.ratio != 1.0 and split_shown else 0.0
         step = float(self.k.steps[at]) - split_step
         implied = -math.expm1(step) * before
-        own, later = self._later_ratio(at, own=True), self._later_ratio(at, own=False)
+        own, later = self._splits.from_bar(at), self._splits.from_bar(at + 1)
         amounts = [
             amount
             for amount in (raw, raw * event.ratio, adjusted * own, adjusted * later)
@@ -460,7 +478,7 @@ class _Judge:
             return
         if any(self._fits(at, step, amount) for amount in amounts):
             self.explained[at] = True
-            if self._apart()[index] > _FAR:
+            if self._apart[index] > _FAR:
                 self._dividend(
                     "dividend_unit",
                     at,
@@ -715,6 +733,11 @@ class _Judge:
             )
 
 
+def _product(ratio: float, other: float) -> float:
+    """Of two ratios, none of them or of the answer beyond `_MOST`."""
+    return min(max(ratio * other, 1.0 / _MOST), _MOST)
+
+
 def _events(places: Indexes, actions: Actions, *, but: Indexes, bars: int) -> list[_Event]:
     """The actions by the bar from which they hold, `but` those of some bars.
 
@@ -727,7 +750,7 @@ def _events(places: Indexes, actions: Actions, *, but: Indexes, bars: int) -> li
         if math.isnan(actions.ratio[index]):
             event.dividends.append(index)
         else:
-            event.ratio *= float(actions.ratio[index])
+            event.ratio = _product(event.ratio, float(actions.ratio[index]))
     return [events[at] for at in sorted(events)]
 
 

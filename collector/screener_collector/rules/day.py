@@ -139,7 +139,7 @@ def _returns(
     gap = bars.dates - tails.dates[:, -1] > np.timedelta64(
         int(parameters.value(rule, "gap_days")), "D"
     )
-    usual_volume = tails.volume.sum(axis=1) / np.maximum(tails.lengths, 1)
+    usual_volume = tails.volume.sum(axis=1, dtype=np.float64) / np.maximum(tails.lengths, 1)
     busy = bars.volume >= parameters.value(rule, "volume_step") * usual_volume
     usual = least <= parameters.value(rule, "usual_moves") * noise
     out = far & ~gap & ~busy & ~usual & ~explained & (tails.lengths >= _LEAST_BARS)

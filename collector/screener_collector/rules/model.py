@@ -166,7 +166,7 @@ def _rules() -> Iterable[Rule]:
     yield Rule("date_future", row, QUARANTINE, "The date is in the future.")
     yield Rule("date_not_asked_for", row, QUARANTINE, "The date was not asked for.")
     yield Rule("date_repeated", row, QUARANTINE, "Two different bars have this date.")
-    yield Rule("price_invalid", row, QUARANTINE, "A price is no finite number.")
+    yield Rule("price_invalid", row, QUARANTINE, "A price is no number that a price can be.")
     yield Rule("price_not_positive", row, QUARANTINE, "A price is not above zero.")
     yield Rule(
         "low_high_order", row, QUARANTINE, "Open or close is not between the low and the high."

@@ -22,7 +22,7 @@ INSERT INTO financial_screener.data_rules (rule, scope, severity, parameters, se
     ('date_repeated', 'row', 'quarantine', '{}',
      'Two different bars have this date.'),
     ('price_invalid', 'row', 'quarantine', '{}',
-     'A price is no finite number.'),
+     'A price is no number that a price can be.'),
     ('price_not_positive', 'row', 'quarantine', '{}',
      'A price is not above zero.'),
     ('low_high_order', 'row', 'quarantine', '{}',
