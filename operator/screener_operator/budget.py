@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from screener_operator.plan import (
+    BULK_CALLS,
     DIVIDENDS,
     FUNDAMENTALS_CALLS,
     PRICES,
@@ -19,8 +20,9 @@ from screener_operator.plan import (
 
 FUNDAMENTALS_SHARE = 0.1
 """Of a budget that is too small for everything, what fundamentals get even while prices are due."""
-REFRESH_DAYS = 30
-"""Within so many days every history is fetched again, from calls that nothing else needs."""
+REFRESH_RUNS = 21
+"""In so many days with a run every history is fetched again, from calls that nothing else needs: 30
+days have as many even where none has one on weekends."""
 SCHEDULE_DAYS = 366
 """How far ahead a plan is told."""
 
@@ -36,6 +38,13 @@ class Calls:
     @property
     def total(self) -> int:
         return self.prices + self.actions + self.fundamentals
+
+    def __add__(self, other: "Calls") -> "Calls":
+        return Calls(
+            self.prices + other.prices,
+            self.actions + other.actions,
+            self.fundamentals + other.fundamentals,
+        )
 
     def __sub__(self, other: "Calls") -> "Calls":
         return Calls(
@@ -136,6 +145,17 @@ def fit(work: Work, left: int) -> Fit:
             FUNDAMENTALS_CALLS * (singles - fundamentals),
         ),
     )
+
+
+def fit_beside(work: Work, left: int, corrections: int) -> tuple[Fit, int]:
+    """What of `work` to do, and how many of the corrections, a bulk day each: these come after
+    prices and actions, and before fundamentals.
+    """
+    for number in range(min(corrections, max(0, left) // BULK_CALLS), 0, -1):
+        done = fit(work, left - BULK_CALLS * number)
+        if not (done.rest.prices or done.rest.actions):
+            return done, number
+    return fit(work, left), 0
 
 
 def _in_order(
@@ -253,4 +273,4 @@ def refreshes(loaded: int, refreshed_today: int, spare: int) -> int:
     """How many histories to fetch again though nothing is known to have changed: the day's part of
     all that are loaded, from spare calls alone.
     """
-    return max(0, min(spare, -(-loaded // REFRESH_DAYS) - refreshed_today))
+    return max(0, min(spare, -(-loaded // REFRESH_RUNS) - refreshed_today))

@@ -7,7 +7,7 @@ First everything is decided, on counts and on a queue of single requests; then i
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -15,7 +15,17 @@ from psycopg import Connection, Cursor
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from screener_operator.budget import Calls, Day, Fit, Later, Work, fit, refreshes, schedule, when
+from screener_operator.budget import (
+    Calls,
+    Day,
+    Fit,
+    Later,
+    Work,
+    fit_beside,
+    refreshes,
+    schedule,
+    when,
+)
 from screener_operator.plan import (
     BULK_CALLS,
     BY_SESSION,
@@ -191,8 +201,12 @@ class Planner:
             )
         }
         choices = self._choose(needs, in_plan)
-        self._order(choices)
-        return choices
+        again = self._order(choices)
+        # Nothing that is due, and calls of the day all the same.
+        beside = Calls(prices=BULK_CALLS * len(choices.corrections) + again)
+        first, *later = choices.days
+        first = replace(first, calls=first.calls + beside)
+        return replace(choices, refreshes=again, days=(first, *later))
 
     def _read_exchanges(self) -> dict[int, Exchange]:
         groups = {
@@ -281,12 +295,13 @@ class Planner:
         run_binds = run_left is not None and run_left < day_left
         left = max(0, run_left if run_binds else day_left)
         bound_by = "run_limit" if run_binds else "daily_limit"
-        done = fit(work, left)
+        wanted = self._corrections(needs, bulk_included)
+        done, corrected = fit_beside(work, left, len(wanted))
+        again = self._refreshes(needs, left - done.calls.total - BULK_CALLS * corrected, done.rest)
         upkeep = len(reference) + sum(
             min(BULK_CALLS, each.loaded) * len(BY_SESSION) for each in needs.values()
         )
         days = schedule(self.today, done.calls, done.rest, per_day=per_day, upkeep=upkeep)
-        corrections, again = self._spare(needs, left - done.calls.total, done.rest, bulk_included)
         return Choices(
             work=work,
             fit=done,
@@ -294,7 +309,7 @@ class Planner:
             days=days,
             cuts=self._cuts(work),
             reference=reference[: done.reference],
-            corrections=corrections,
+            corrections=frozenset(wanted[:corrected]),
             refreshes=again,
             bound_by=bound_by,
             message=_DEFERRED_BECAUSE[
@@ -356,28 +371,27 @@ class Planner:
         )
         return tuple(Reference(*row) for row in rows)
 
-    def _spare(
-        self, needs: Mapping[int, Needs], spare: int, rest: Calls, bulk_included: bool
-    ) -> tuple[frozenset[int], int]:
-        """What is done with calls that nothing due needs: exchanges whose latest final session is
-        asked for again, and how many histories are.
-        """
-        if rest.total or PRICES not in self.request.operations or self.request.as_of is not None:
-            return frozenset(), 0
-        wanted = [
+    def _corrections(self, needs: Mapping[int, Needs], bulk_included: bool) -> list[int]:
+        """The exchanges whose latest final session is to be asked for again."""
+        if PRICES not in self.request.operations or self.request.as_of is not None:
+            return []
+        return [
             id_
             for id_, each in sorted(self.exchanges.items())
             if each.correction is not None
             and bulk_included
             and needs[id_].loaded > CORRECTED_ASSETS
         ]
-        corrections = frozenset(wanted[: max(0, spare // BULK_CALLS)])
-        again = refreshes(
+
+    def _refreshes(self, needs: Mapping[int, Needs], spare: int, rest: Calls) -> int:
+        """How many histories are fetched again, with calls that nothing due needs."""
+        if rest.total or PRICES not in self.request.operations or self.request.as_of is not None:
+            return 0
+        return refreshes(
             sum(each.loaded for each in needs.values()),
             sum(each.refreshed_today for each in needs.values()),
-            spare - BULK_CALLS * len(corrections),
+            spare,
         )
-        return corrections, again
 
     def _cuts(self, work: Work) -> dict[tuple[int, str], str]:
         choices = [
@@ -393,17 +407,18 @@ class Planner:
         rows = self.cursor.execute(query("planning/cuts"), {"choices": Jsonb(choices)})
         return {(id_, kind): since for id_, kind, since in rows}
 
-    def _order(self, choices: Choices) -> None:
+    def _order(self, choices: Choices) -> int:
+        """Makes the queue; how many histories are fetched again."""
         for kind in BY_SESSION:
             cuts = {id_: choices.cuts[id_, kind] for id_ in self.exchanges}
             self.scope[f"{kind}_cut"] = self._by_exchange(cuts, "infinity")
         on_pages = {id_: way.on_pages for id_, way in choices.fit.pages.items()}
         self.scope["on_pages"] = self._by_exchange(on_pages, 0)
         self.cursor.execute(query("planning/order"), self.scope)
-        if choices.refreshes:
-            self.cursor.execute(
-                query("planning/refresh"), self.scope | {"count": choices.refreshes}
-            )
+        if not choices.refreshes:
+            return 0
+        scope = self.scope | {"count": choices.refreshes}
+        return self.cursor.execute(query("planning/refresh"), scope).rowcount
 
     def store(self, choices: Choices) -> None:
         """Writes the plan's rows."""

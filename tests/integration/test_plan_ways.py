@@ -254,7 +254,7 @@ def test_final_volumes_are_asked_for_once(market: Owner) -> None:
 @pytest.mark.parametrize(
     ("max_calls", "refreshed"),
     [
-        pytest.param(None, ["K0", "K1"], id="a thirtieth of 60, the oldest first"),
+        pytest.param(None, ["K0", "K1", "K2"], id="a part of 60, the oldest first"),
         pytest.param(1, ["K0"], id="no more than is spare"),
     ],
 )
@@ -289,10 +289,26 @@ def test_a_refreshed_history_takes_the_place_of_its_bulk_day(market: Owner) -> N
     )
     plan(market)
     assert items(market) == {
-        ("prices_incremental", "bulk", "planned"): 145,
-        ("prices_incremental", "asset", "planned"): 6,
+        ("prices_incremental", "bulk", "planned"): 143,
+        ("prices_incremental", "asset", "planned"): 8,
     }
-    assert requests(market) == {("bulk_prices", "due"): 1, ("prices", "refresh"): 6}
+    assert requests(market) == {("bulk_prices", "due"): 1, ("prices", "refresh"): 8}
+
+
+def test_the_day_of_a_plan_has_every_call_and_final_volumes_before_fundamentals(
+    market: Owner,
+) -> None:
+    known_of = {"checked_to": TODAY, "refreshed_at": NOW - timedelta(days=1)}
+    add_assets(market, [Asset(f"K{n}", "US", **known_of) for n in range(150)])
+    plan(market, "US", operations=("prices", "fundamentals"), max_calls=300)
+    assert requests(market) == {("bulk_prices", "correction"): 1, ("fundamentals", "due"): 20}
+    plan(market, "US", execution_id="run-2", dry_run=True)
+    assert requests(market, "run-2") == {("bulk_prices", "correction"): 1, ("prices", "refresh"): 8}
+    for run, calls in (("run-1", 300), ("run-2", 108)):
+        sums = "SELECT sum(calls) AS calls FROM plan_fetches WHERE execution_id = %s"
+        assert rows(market, sums, run) == [{"calls": calls}]
+        told = "SELECT schedule FROM process_executions WHERE execution_id = %s"
+        assert rows(market, told, run)[0]["schedule"][0]["calls"] == calls
 
 
 def test_what_is_always_wanted_comes_first_and_what_may_be_skipped_last(market: Owner) -> None:

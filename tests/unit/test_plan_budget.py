@@ -9,6 +9,7 @@ from screener_operator.budget import (
     Day,
     Work,
     fit,
+    fit_beside,
     refreshes,
     schedule,
     share_calls,
@@ -87,6 +88,23 @@ def test_bulk_days_that_do_not_fit_leave_their_calls_to_others() -> None:
     assert (done.bulk, done.prices, done.actions) == (set(), 5, 80)
 
 
+@pytest.mark.parametrize(
+    ("left", "calls", "corrections"),
+    [
+        pytest.param(1_000, Calls(250, 0, 300), 1, id="all is done"),
+        pytest.param(500, Calls(250, 0, 150), 1, id="before fundamentals"),
+        pytest.param(349, Calls(250, 0, 90), 0, id="after prices"),
+        pytest.param(90, Calls(90, 0, 0), 0, id="not of what is not there"),
+    ],
+)
+def test_final_volumes_come_after_prices_and_before_fundamentals(
+    left: int, calls: Calls, corrections: int
+) -> None:
+    work = Work(days={1: {"prices": Days(0, 0, 250)}}, pages={1: Pages(30)})
+    done, number = fit_beside(work, left, 1)
+    assert (done.calls, number) == (calls, corrections)
+
+
 def test_the_schedule_tells_each_day_until_all_is_done() -> None:
     assert schedule(
         TODAY, Calls(21_817, 43_634, 34_540), Calls(0, 0, 183_630), per_day=100_000, upkeep=3_000
@@ -130,8 +148,8 @@ def test_each_part_that_does_not_fit_has_its_day() -> None:
 @pytest.mark.parametrize(
     ("loaded", "today", "spare", "number"),
     [
-        pytest.param(21_817, 0, 50_000, 728, id="a thirtieth of the universe"),
-        pytest.param(21_817, 700, 50_000, 28, id="what came in today counts"),
+        pytest.param(21_817, 0, 50_000, 1_039, id="all in the working days of 30 days"),
+        pytest.param(21_817, 1_000, 50_000, 39, id="what came in today counts"),
         pytest.param(21_817, 5_000, 50_000, 0, id="enough came in today"),
         pytest.param(21_817, 0, 12, 12, id="no more than is spare"),
         pytest.param(0, 0, 50_000, 0, id="nothing is loaded"),
