@@ -87,7 +87,10 @@ async def judge_bars(batch: Transaction, day: Day, judge: Judge) -> Day:
     fetch = day.result.fetch
     if day.verdict is not None and fetch.session is not None:
         await judge.note_batch(batch.cursor, fetch.exchange_id, fetch.session, day.verdict)
-    aside = {} if day.new is None else await judge.day(batch.cursor, day.new)
+    aside = {}
+    if day.new is not None:
+        aside = await judge.day(batch.cursor, day.new)
+        await judge.count(batch.cursor, len(day.bars) + len(day.bad))
     good = {asset_id: bars for asset_id, bars in day.bars.items() if asset_id not in aside}
     return replace(day, bars=good, bad={**day.bad, **aside}, new=None)
 

@@ -72,6 +72,7 @@ class Judge:
             return {}
         series = {asset_id: each.bars for asset_id, each in came.items()}
         aside = await self._judge(cursor, series)
+        await self.count(cursor, sum(len(each.bars) + len(each.bad) for each in came.values()))
         return {
             asset_id: Sorted(
                 each.bars.take(~aside[asset_id].mask),
@@ -138,7 +139,6 @@ class Judge:
             if row["date_from"] == new.session and row["rule"] in OF_DAYS
         ]
         aside = await self._record(cursor, new.bars, found, known, frozenset())
-        await self._count(cursor, len(new.bars))
         return {asset_id: each.bad[0] for asset_id, each in aside.items()}
 
     async def batch(
@@ -173,6 +173,10 @@ class Judge:
             "message": verdict.reason,
         }
         await run(cursor, "upsert_findings", {**self._me, "found": jsonb([row])})
+
+    async def count(self, cursor: Cursor, bars: int) -> None:
+        """So many bars came and were checked, those that broke a rule among them."""
+        await run(cursor, "count_checked", {**self._me, "bars": bars})
 
     async def set_aside(self, cursor: Cursor, bad: Sequence[tuple[int, BadBar]]) -> None:
         """Rows by asset that broke a rule. Their findings come with `finish`."""
@@ -244,9 +248,7 @@ class Judge:
                 else context.splits_known and context.dividends_known
             )
         )
-        aside = await self._record(cursor, series, found, known, unjudged)
-        await self._count(cursor, sum(map(len, series.values())))
-        return aside
+        return await self._record(cursor, series, found, known, unjudged)
 
     async def _record(
         self,
@@ -324,9 +326,6 @@ class Judge:
         }
         if gone := await run(cursor, "unstore_bars", scope):
             await run(cursor, "restate_bars", {"asset_ids": [row["asset_id"] for row in gone]})
-
-    async def _count(self, cursor: Cursor, bars: int) -> None:
-        await run(cursor, "count_checked", {**self._me, "bars": bars})
 
 
 @dataclass(slots=True)

@@ -247,7 +247,7 @@ def collection_status(
         own=[_quota_condition(facts), planned, collected, triggered],
         indicator_run=indicator_run,
     )
-    if facts.quality.bars_checked:
+    if facts.quality.bars_checked or facts.quality.rules:
         status["quality"] = _quality(facts.quality)
     return status
 

@@ -492,6 +492,10 @@ def test_a_history_of_bad_bars_alone_is_a_failure(world: World, codes: list[str]
 
     assert set(world.items().values()) == {("failed", "bad_data")}
     assert world.value("SELECT count(*) FROM quarantined_bars") == 2
+    (quality,) = world.rows(
+        "SELECT * FROM quality_report(%s) WHERE rule IS NULL", world.execution_id
+    )
+    assert (quality["bars_checked"], quality["quarantined"]) == (2, 2)
     assert world.value("SELECT prices_loaded FROM asset_processing_state") is False
 
 

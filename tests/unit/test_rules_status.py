@@ -35,6 +35,16 @@ def test_the_status_counts_what_was_judged_set_aside_and_flagged() -> None:
     }
 
 
+def test_what_is_no_bar_is_told_though_none_was_checked() -> None:
+    rules = (RuleCount("batch_echo", "quarantine", 1),)
+    assert status_of(Quality(0, 0, 0, rules))["quality"] == {
+        "barsChecked": 0,
+        "quarantined": 0,
+        "flagged": 0,
+        "rules": [{"rule": "batch_echo", "severity": "quarantine", "count": 1}],
+    }
+
+
 def test_the_kind_has_the_fields_of_quality() -> None:
     (version,) = yaml.safe_load(CRD.read_text())["spec"]["versions"]
     status = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
