@@ -1,6 +1,7 @@
 """Judgements on real Postgres: faulty series from the vendor, what is kept, what comes back."""
 
 import asyncio
+import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -325,6 +326,12 @@ def across(world: World) -> dict[str, set[str]]:
     return found
 
 
+def sheet(assets: str) -> str:
+    """Statements with a balance sheet of these assets."""
+    quarter = {"totalAssets": assets, "totalLiab": "1", "totalStockholderEquity": "2"}
+    return json.dumps({"Balance_Sheet": {"quarterly": {"2024-09-30": quarter}}})
+
+
 @pytest.fixture
 def companies(world: World) -> World:
     """A company listed twice, whose fundamentals and prices agree; nothing is asked for."""
@@ -407,6 +414,29 @@ def test_sources_that_disagree_are_flagged_until_they_agree(
         assert across(companies) == found
         raise psycopg.Rollback(transaction)
     assert across(companies) == {}
+
+
+CAP = "market_cap = %s, shares_outstanding = %s"
+YEAR = "vendor_week_52_high = %s, vendor_week_52_low = %s"
+SHEET = "eodhd_financials = %s"
+
+
+@pytest.mark.parametrize(
+    ("change", "values", "found"),
+    [
+        pytest.param(CAP, (1e-300, 1e307), {"market_cap_differs"}, id="many shares"),
+        pytest.param(CAP, (1e307, 1e-300), {"market_cap_differs"}, id="few shares"),
+        pytest.param(YEAR, (1e308, 1e-308), {"year_range_differs"}, id="a wide year"),
+        pytest.param(SHEET, (sheet("9" * 400),), set(), id="a large sum"),
+        pytest.param(SHEET, (sheet(f"0.{'0' * 400}1"),), set(), id="a small sum"),
+    ],
+)
+def test_a_number_beyond_all_ends_nobodys_judgement(
+    companies: World, change: str, values: tuple[object, ...], found: set[str]
+) -> None:
+    statement = " ".join(("UPDATE assets SET", change, "WHERE code = 'BBB' RETURNING id"))
+    companies.rows(statement, *values)
+    assert across(companies).get("BBB.LSE", set()) == found
 
 
 def test_a_cross_finding_is_released_when_the_sources_agree(companies: World) -> None:

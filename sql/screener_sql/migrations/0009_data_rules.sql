@@ -323,7 +323,7 @@ LANGUAGE sql AS $$
           AND abs(ln(newest.close / (bar.close / unit.per_major))) > ln(1 + (rules.parameters ->> 'tolerance')::float8)
         ORDER BY judged.id, abs(ln(newest.close / (bar.close / unit.per_major))) DESC)
         UNION ALL
-        SELECT judged.id, rules.rule, judged.market_cap::float8, (judged.shares_outstanding::float8 * newest.close),
+        SELECT judged.id, rules.rule, judged.market_cap::float8, (least(judged.shares_outstanding, 1e30)::float8 * newest.close),
                'market capitalisation ' || round(judged.market_cap) || ' of ' || round(judged.shares_outstanding) || ' shares at '
                || round(newest.close::numeric, 4)
         FROM judged
@@ -331,7 +331,8 @@ LANGUAGE sql AS $$
         JOIN newest ON newest.id = judged.id AND abs(newest.day - judged.updated_on) <= (rules.parameters ->> 'days')::integer
         WHERE judged.has_fundamentals AND judged.market_cap > 0 AND judged.shares_outstanding > 0
           AND coalesce(judged.market_cap_currency, judged.major) = judged.major
-          AND abs(ln(judged.market_cap::float8 / (judged.shares_outstanding::float8 * newest.close)))
+          -- Differences of logarithms, as a quotient of what the vendor may say can be beyond any number.
+          AND abs(ln(greatest(judged.market_cap, 1e-30)::float8) - ln(greatest(judged.shares_outstanding, 1e-30)::float8) - ln(newest.close))
               > ln((rules.parameters ->> 'factor')::float8)
         UNION ALL
         SELECT judged.id, rules.rule, judged.vendor_week_52_high, year.high,
@@ -346,7 +347,8 @@ LANGUAGE sql AS $$
         WHERE judged.has_fundamentals AND year.bars >= 200
           AND judged.vendor_week_52_high > 0 AND judged.vendor_week_52_low > 0
           AND abs(judged.prices_last_date - judged.updated_on) <= (rules.parameters ->> 'days')::integer
-          AND greatest(abs(ln(judged.vendor_week_52_high / year.high)), abs(ln(judged.vendor_week_52_low / year.low)))
+          AND greatest(abs(ln(greatest(judged.vendor_week_52_high, 1e-30)) - ln(year.high)),
+                       abs(ln(greatest(judged.vendor_week_52_low, 1e-30)) - ln(year.low)))
               > ln((rules.parameters ->> 'factor')::float8)
           -- Its own prices are adjusted for splits, the bars are not.
           AND NOT EXISTS (
@@ -378,10 +380,10 @@ LANGUAGE sql AS $$
                 CASE WHEN jsonb_typeof(judged.eodhd_financials #> '{Balance_Sheet,quarterly}') = 'object'
                      THEN judged.eodhd_financials #> '{Balance_Sheet,quarterly}' ELSE '{}' END
             ) AS quarter
-            WHERE jsonb_typeof(quarter.value) = 'object' AND quarter.value ->> 'totalAssets' ~ '^-?[0-9]+(\.[0-9]+)?$'
-              AND quarter.value ->> 'totalLiab' ~ '^-?[0-9]+(\.[0-9]+)?$'
-              AND quarter.value ->> 'totalStockholderEquity' ~ '^-?[0-9]+(\.[0-9]+)?$'
-              AND coalesce(quarter.value ->> 'noncontrollingInterestInConsolidatedEntity', '0') ~ '^-?[0-9]+(\.[0-9]+)?$'
+            WHERE jsonb_typeof(quarter.value) = 'object' AND quarter.value ->> 'totalAssets' ~ '^-?[0-9]{1,30}(\.[0-9]{1,20})?$'
+              AND quarter.value ->> 'totalLiab' ~ '^-?[0-9]{1,30}(\.[0-9]{1,20})?$'
+              AND quarter.value ->> 'totalStockholderEquity' ~ '^-?[0-9]{1,30}(\.[0-9]{1,20})?$'
+              AND coalesce(quarter.value ->> 'noncontrollingInterestInConsolidatedEntity', '0') ~ '^-?[0-9]{1,30}(\.[0-9]{1,20})?$'
             ORDER BY quarter.key DESC LIMIT 1
         ) AS sheet
         WHERE judged.has_fundamentals AND sheet.assets > 0
