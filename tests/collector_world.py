@@ -86,7 +86,7 @@ class World:
             text=True,
         )
 
-    def wait(self, process: "subprocess.Popen[str]", timeout: float = 60.0) -> Ended:
+    def wait(self, process: "subprocess.Popen[str]", timeout: float = 180.0) -> Ended:
         """Waits for the end; whatever it wrote must hold no secret."""
         try:
             _, log = process.communicate(timeout=timeout)
@@ -124,8 +124,8 @@ class World:
         (value,) = row.values()
         return value
 
-    def until(self, condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
-        """Waits for something to be seen."""
+    def until(self, condition: Callable[[], object], what: str, timeout: float = 120.0) -> None:
+        """Waits for something to be seen; so long only where it never is."""
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, f"never seen: {what}"

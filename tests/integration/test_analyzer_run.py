@@ -130,7 +130,7 @@ def start(variables: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
 
 
 def wait(process: subprocess.Popen[str]) -> Ended:
-    log, _ = process.communicate(timeout=60)
+    log, _ = process.communicate(timeout=180)
     return Ended(process.returncode, log)
 
 
@@ -138,7 +138,7 @@ def analyze(url: str, execution_id: str) -> Ended:
     return wait(start(environment(url, execution_id)))
 
 
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+def until(holds: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not come to pass"
@@ -546,6 +546,29 @@ def claimed_count(owner: Owner) -> object:
     )
 
 
+@contextmanager
+def nobody_stores(owner: Owner, which: str) -> Iterator[None]:
+    """Whoever stores the row of an asset, `min` or `max` of the ids, waits meanwhile."""
+    asset_id = value(owner, f"SELECT {which}(id) FROM financial_screener.assets")  # noqa: S608
+    owner.execute(
+        "CREATE FUNCTION financial_screener.wait_for_test() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$"
+    )
+    owner.execute(
+        SQL(
+            "CREATE TRIGGER wait_for_test BEFORE INSERT ON financial_screener.technical_indicators"
+            " FOR EACH ROW WHEN (NEW.asset_id = {})"
+            " EXECUTE FUNCTION financial_screener.wait_for_test()"
+        ).format(Literal(asset_id))
+    )
+    owner.execute("SELECT pg_advisory_lock(1)")
+    try:
+        yield
+    finally:
+        owner.execute("SELECT pg_advisory_unlock(1)")
+        owner.execute("DROP FUNCTION financial_screener.wait_for_test CASCADE")
+
+
 def assert_all_done_once(owner: Owner, execution_id: str, lengths: dict[str, int]) -> None:
     assert set(items(owner, execution_id).values()) == {("succeeded", None)}
     assert details(owner, execution_id) == {
@@ -559,10 +582,11 @@ def test_a_killed_worker_is_replaced_and_its_chunk_done_once(
     owner: Owner, analyzer_url: str, many: dict[str, int]
 ) -> None:
     plan(owner, "run")
-    process = start(environment(analyzer_url, "run"))
-    until(lambda: stored_count(owner) == 100 and claimed_count(owner) == 90)
-    process.kill()
-    assert wait(process).code == -signal.SIGKILL
+    with nobody_stores(owner, "max"):
+        process = start(environment(analyzer_url, "run"))
+        until(lambda: stored_count(owner) == 100 and claimed_count(owner) == 90)
+        process.kill()
+        assert wait(process).code == -signal.SIGKILL
     assert claimed_count(owner) == 90
     assert analyze(analyzer_url, "run").code == 0
     assert_all_done_once(owner, "run", many)
@@ -572,9 +596,10 @@ def test_a_worker_that_is_asked_to_end_gives_back_its_claims(
     owner: Owner, analyzer_url: str, many: dict[str, int]
 ) -> None:
     plan(owner, "run")
-    process = start(environment(analyzer_url, "run"))
-    until(lambda: claimed_count(owner) == 100)
-    process.send_signal(signal.SIGTERM)
+    with nobody_stores(owner, "min"):
+        process = start(environment(analyzer_url, "run"))
+        until(lambda: claimed_count(owner) == 100)
+        process.send_signal(signal.SIGTERM)
     ended = wait(process)
     assert ended.code == 143
     assert claimed_count(owner) == 0
@@ -616,9 +641,12 @@ def test_a_worker_that_lost_its_lock_stops(
     owner: Owner, analyzer_url: str, many: dict[str, int]
 ) -> None:
     plan(owner, "run")
-    process = start(environment(analyzer_url, "run"))
-    until(lambda: claimed_count(owner) == 100)
-    with psycopg.connect(analyzer_url, autocommit=True) as same_login:
+    with (
+        nobody_stores(owner, "min"),
+        psycopg.connect(analyzer_url, autocommit=True) as same_login,
+    ):
+        process = start(environment(analyzer_url, "run"))
+        until(lambda: claimed_count(owner) == 100)
         same_login.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'screener-analyze lock' AND datname = current_database()"
