@@ -17,7 +17,7 @@ from simulator_fixture import Simulator
 
 from screener_collector.closing import Closer
 from screener_collector.ledger import Ledger
-from screener_collector.store import Database, Reading, Store, connect_patiently
+from screener_collector.store import Database, Leased, Reading, Store, connect_patiently
 from screener_collector.work import Failure, Result, Spending
 from screener_sql import query
 from screener_sql.model import ErrorCode, SliceKind
@@ -259,6 +259,80 @@ def test_a_lower_limit_of_the_vendor_holds_from_the_present_minute_on(world: Wor
         got = lease(mine, worker, 1, requests=200)
     assert (got.minute_slots, got.requests_per_minute) == (78, 80)
     assert got.slots <= 78
+
+
+def set_requests_per_minute(world: World, limit: int) -> None:
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        mine.execute(query("collector/set_requests_per_minute"), {"requests_per_minute": limit})
+
+
+def test_the_next_slot_keeps_its_time_when_the_limit_is_lowered(world: World) -> None:
+    """Slots go on evenly from where they were, neither before it nor minutes later."""
+    world.open()
+    worker = add_worker(world)
+    set_vendor_time(world, DAY, "12:00:30")
+    set_requests_per_minute(world, 60_000)
+    # The minute before was full, so each slot is for its time.
+    world.owner.execute(
+        "INSERT INTO financial_screener.api_request_minutes (minute, requests_limit, requests_used)"
+        " VALUES (%s, 58500, 58500)",
+        (datetime(2026, 3, 1, 11, 59, tzinfo=UTC),),
+    )
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        fast = lease(mine, worker, 0, wanted=0, requests=20)
+        set_requests_per_minute(world, 600)
+        slow = [lease(mine, worker, 0, wanted=0, requests=20) for _ in range(3)]
+    assert {(got.minute, got.minute_slots) for got in slow} == {(fast.minute, 585)}
+    last = fast.minute + timedelta(minutes=1) * (fast.first_slot + 19) / 58500
+    slots = [slot for got in slow for slot in range(got.first_slot, got.first_slot + got.slots)]
+    assert slots == sorted(set(slots)) and len(slots) == 60
+    assert last <= fast.minute + timedelta(minutes=1) * slots[0] / 585
+
+
+def test_what_was_used_under_a_higher_limit_counts_under_the_lower(world: World) -> None:
+    world.open()
+    worker = add_worker(world)
+    set_vendor_time(world, DAY, "12:00:05")
+    with psycopg.connect(world.url, autocommit=True) as mine:
+        early = lease(mine, worker, 0, wanted=0, requests=500)
+        set_requests_per_minute(world, 600)
+        late = [lease(mine, worker, 0, wanted=0, requests=40) for _ in range(5)]
+    assert early.slots == 500
+    assert sum(got.slots for got in late if got.minute == early.minute) == 585 - 500
+    # What does not fit is for the minute after, and no later one.
+    assert {got.minute - early.minute for got in late} == {
+        timedelta(minutes=0),
+        timedelta(minutes=1),
+    }
+
+
+@pytest.mark.parametrize("learnt", ["between two leases", "while one is made"])
+async def test_slots_of_a_limit_that_is_no_more_are_not_used(world: World, learnt: str) -> None:
+    world.open()
+    worker = add_worker(world)
+    set_vendor_time(world, DAY, "12:00:05")
+    leased: list[int] = []
+
+    class Watched(Store):
+        async def lease(self, **wanted: Any) -> Leased:
+            got = await super().lease(**wanted)
+            leased.append(got.requests_per_minute)
+            if learnt == "while one is made" and len(leased) == 1:
+                await mine.see_requests_per_minute(600)
+            return got
+
+    database = Database(await connect_patiently(world.url, "a ledger's test"))
+    try:
+        store = Watched(database, worker, "run-1", SliceKind.GROUP, "swiss")
+        mine = Ledger(store, 1000, ahead=lambda count: [1] * count)
+        await mine.set_clock()
+        mine.settle(await mine.reserve("eod", 1), 1, error=False)
+        await mine.see_requests_per_minute(600)
+        mine.settle(await mine.reserve("eod", 1), 1, error=False)
+        await mine.give_back()
+    finally:
+        await database.close()
+    assert leased == [1000, 600]
 
 
 # -- midnight ---------------------------------------------------------------------
