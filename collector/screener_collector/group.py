@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import islice
 
 from screener_collector.answers import FAILURES, Judged, Meaning
@@ -34,7 +35,8 @@ POLL_S = 1.0
 GRACE_S = 5.0
 """What is under way may take so long to end when the worker must."""
 PATIENCE_S = 65.0
-"""What is under way may take so long when no calls are left: until the next minute, and a bit."""
+"""So long calls that other workers hold are waited for when none that fit are left, and what is
+under way when the vendor says that there are none: until the next minute, and a bit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,17 @@ class Group:
     _counts: Counter[str] = field(default_factory=Counter)
     _dry: bool = False
     """Nothing was left to claim; closing a batch, or another worker's death, may change that."""
+    _too_dear: int | None = None
+    """So many calls, or more, of one fetch were refused; cheaper ones go on."""
+    _refused: list[Fetch] = field(default_factory=list)
+    """Those fetches, still claimed: others may give back what they need."""
+    _refused_because: ErrorCode = ErrorCode.DAILY_LIMIT
+    _held: tuple[date, int] | None = None
+    """The day and what others held of its calls, when refused fetches were last tried
+    again, and nothing has been got since."""
+    _patient_until: float = 0.0
+    _asked_again: set[str] = field(default_factory=set)
+    """Endpoints of which a single refusal (403) was not believed."""
 
     async def run(self) -> ExitCode:
         """Works until the slice has ended, or cannot go on; returns the exit code."""
@@ -117,9 +130,12 @@ class Group:
                 claimed = await self._fill()
                 if not (self._running or self._queue or self._results or self._closing):
                     self._settle_doubts(nothing_more=True)
-                    if self._halt is not None or self._results:
+                    if self._halt is not None or self._results or self._queue:
                         continue
-                    if not claimed and await self.store.finish_slice():
+                    if not claimed and self._refused:
+                        if await self._may_try_again():
+                            continue
+                    elif not claimed and await self.store.finish_slice():
                         return
                     # Another worker of the slice is busy with the rest.
                     await asyncio.wait({told}, timeout=POLL_S)
@@ -133,7 +149,7 @@ class Group:
         """Claims and sends as much as may be under way; how many fetches were claimed."""
         claimed: list[Fetch] = []
         if len(self._queue) < AHEAD // 2 and len(self._results) < BACKLOG and not self._dry:
-            claimed = await self.store.claim(AHEAD)
+            claimed = await self.store.claim(AHEAD, below=self._too_dear)
             self._dry = not claimed
             self._queue.extend(claimed)
         room = self.vendor.gate.pace.limit
@@ -141,6 +157,9 @@ class Group:
             fetch = self._queue.popleft()
             if fetch.is_bulk and (fetch.exchange_id, fetch.is_page) in self._no_bulk:
                 continue  # closed with the refusal of the first
+            if self._too_dear is not None and fetch.calls >= self._too_dear:
+                self._refused.append(fetch)
+                continue
             task = asyncio.create_task(self.vendor.ask(fetch.endpoint))
             self._running[task] = fetch
         return len(claimed)
@@ -201,9 +220,13 @@ class Group:
         def result(came: Failure) -> Result:
             return Result(fetch, came, reply.calls, reply.started_at, reply.ended_at)
 
+        if reply.refused is None:
+            self._held = None  # it goes on
         if reply.refused is not None:
-            self._add(result(Failure(reply.refused, DEFERRED_BECAUSE[reply.refused], "deferred")))
-            self._out_of_calls(reply.refused)
+            self.vendor.overhead.dropped += reply.calls
+            self._refused.append(fetch)
+            self._refused_because = reply.refused
+            self._too_dear = min(fetch.calls, self._too_dear or fetch.calls)
         elif reply.judged is None:
             self._add(result(Failure(reply.error_code or ErrorCode.NETWORK_ERROR, reply.message)))
         elif reply.judged.meaning is Meaning.DAY_SPENT:
@@ -261,6 +284,12 @@ class Group:
                 del self._doubtful[endpoint]
                 for result in results:
                     self._add(result)
+            elif nothing_more and len(results) == 1 and endpoint not in self._asked_again:
+                # It may be of the asset, or a moment's.
+                self._asked_again.add(endpoint)
+                del self._doubtful[endpoint]
+                self.vendor.overhead.dropped += results[0].calls
+                self._queue.append(results[0].fetch)
             elif nothing_more or len(results) >= DOUBTS:
                 self.in_plan[endpoint] = False
                 self._stop(
@@ -299,6 +328,30 @@ class Group:
         )
 
     # The end
+
+    async def _may_try_again(self) -> bool:
+        """Nothing that is open can be paid: whether refused fetches may be tried again, now or
+        later. Gives back what is leased and of no use here.
+
+        Not once others hold nothing either, or let nothing go for long.
+        """
+        await self._close([])
+        await self.ledger.give_back_idle()
+        now = asyncio.get_running_loop().time()
+        of_run = self._refused_because is ErrorCode.RUN_LIMIT
+        held = await self.store.held_by_others(of_run=of_run)
+        if held != self._held:
+            if self._held is None:
+                self._patient_until = now + PATIENCE_S
+            self._held = held
+            self._queue.extend(sorted(self._refused, key=lambda fetch: (fetch.ordinal, fetch.id)))
+            self._refused.clear()
+            self._too_dear, self._dry = None, False
+            return True
+        if held[1] == 0 or now >= self._patient_until:
+            self._out_of_calls(self._refused_because)
+            return True
+        return False
 
     def _stop(self, halt: Halt) -> None:
         self._halt = self._halt or halt

@@ -168,13 +168,15 @@ class Ledger:
         try:
             while True:
                 async with self._turn:
-                    reservation = self._take(endpoint, calls)
-                    if reservation is not None:
-                        return reservation
-                    wait_s = await self._lease(endpoint, calls)
+                    wait_s = 0.0
+                    # What it leased is its own first: those behind it are for later.
+                    while not wait_s:
+                        reservation = self._take(endpoint, calls)
+                        if reservation is not None:
+                            return reservation
+                        wait_s = await self._lease(endpoint, calls)
                 # Without the turn, as reading the counter needs it.
-                if wait_s:
-                    await asyncio.sleep(wait_s)
+                await asyncio.sleep(wait_s)
         finally:
             self._waiting.remove(calls)
 
@@ -217,10 +219,12 @@ class Ledger:
             self._reading.result()  # Postgres may have gone away
             self._reading = None
         await self._return_void(now)
+        await asyncio.sleep(0)  # those that begin at the same moment say what they need
         others = [*islice(self._waiting, 1, SLOTS)]
         others += self.ahead(SLOTS - 1 - len(others))
         free = self._free(now)
         needed = max(0, calls - free)
+        limit = self._requests_per_minute
         leased = await self._store.lease(
             needed=needed,
             wanted=max(needed, min(LEASE_CALLS, calls + sum(others)) - free),
@@ -237,6 +241,10 @@ class Ledger:
             return WAIT_FOR_READING_S
         if leased.outcome != "leased":
             raise CallsRefused(ErrorCode(leased.outcome))
+        if limit != self._requests_per_minute != leased.requests_per_minute:
+            # An answer that came meanwhile told another limit than these slots are of.
+            self._slots.clear()
+            return 0.0
         # Without slots other workers have taken those of the minutes to come.
         return 0.0 if self._slots else WAIT_FOR_SLOTS_S
 
@@ -349,6 +357,12 @@ class Ledger:
         """Returns all that is not spent; what is still under way counts as spent."""
         await self._return(self._leases)
         self._leases = []
+
+    async def give_back_idle(self) -> None:
+        """Returns what is left of leases of which nothing is under way."""
+        idle = [lease for lease in self._leases if lease.reserved == 0]
+        self._leases = [lease for lease in self._leases if lease.reserved > 0]
+        await self._return(idle)
 
     async def _return_void(self, now: datetime) -> None:
         """Returns what is left of leases of a day that is over."""

@@ -220,9 +220,12 @@ class Store:
 
     # Claims
 
-    async def claim(self, count: int) -> list[Fetch]:
-        """Up to `count` open fetches of the slice, in order, now this worker's."""
-        rows = await self._run("claim_fetches", count=count)
+    async def claim(self, count: int, *, below: int | None = None) -> list[Fetch]:
+        """Up to `count` open fetches of the slice, in order, now this worker's.
+
+        `below`: only those of fewer calls.
+        """
+        rows = await self._run("claim_fetches", count=count, below=below)
         return sorted((Fetch(**row) for row in rows), key=lambda fetch: (fetch.ordinal, fetch.id))
 
     async def release(self) -> None:
@@ -271,6 +274,12 @@ class Store:
             await run(cursor, "lock_budget", self._me)
             await run(cursor, "lock_days", {"days": list(days)})
             await run(cursor, "return_leases", _columns(leases))
+
+    async def held_by_others(self, *, of_run: bool) -> tuple[date, int]:
+        """The present GMT day, and its calls that other living workers, of the run or of all, hold
+        and have not spent; none where the vendor says that the day is spent."""
+        rows = await self._run("held_by_others", of_run=of_run)
+        return rows[0]["day"], rows[0]["calls"]
 
     async def mark_spent(self, day: date) -> None:
         """The vendor says that the day's calls are spent."""

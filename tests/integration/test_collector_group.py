@@ -11,6 +11,9 @@ from collector_world import FIRST, LAST, PASSWORD, Owner, World, kill, login
 from market import Asset, add_sessions
 from simulator_fixture import DATA_MOMENT, Simulator
 
+from screener_sql import query
+from screener_sql.model import WORKER_LOCK
+
 pytestmark = pytest.mark.integration
 
 CODES = 34
@@ -182,7 +185,8 @@ def test_a_killed_worker_is_replaced_and_stored_work_is_not_fetched_again(
     world: World, codes: list[str]
 ) -> None:
     plan_all(world, codes, fundamentals=True)
-    world.simulator.admin("faults", [{"endpoint": "eod", "latency_s": 0.25}])
+    # Twelve histories come at once, the others only when it is dead.
+    world.simulator.admin("faults", [{"endpoint": "eod", "skip": 12, "latency_s": 300}])
     first = world.start("group", "swiss")
     done = "SELECT count(*) FROM plan_fetches WHERE state = 'done'"
     world.until(lambda: world.value(done) >= 10, "ten fetches done")
@@ -214,9 +218,12 @@ def _log(world: World) -> list[dict[str, str]]:
 
 def test_two_workers_at_once_share_the_work(world: World, codes: list[str]) -> None:
     plan_all(world, codes, fundamentals=True)
-    world.simulator.admin("faults", [{"latency_s": 0.15}])
-
-    both = [world.start("group", "swiss") for _ in range(2)]
+    claimers = "SELECT count(DISTINCT worker_id) FROM plan_fetches WHERE state = 'claimed'"
+    # Neither begins to ask before both have claimed.
+    with psycopg.connect(world.url) as locked:
+        locked.execute("SELECT FROM financial_screener.execution_budgets FOR UPDATE")
+        both = [world.start("group", "swiss") for _ in range(2)]
+        world.until(lambda: world.value(claimers) == 2, "claims of both")
     assert [world.wait(process).code for process in both] == [0, 0]
 
     assert set(world.items().values()) == {("succeeded", None)}
@@ -231,7 +238,7 @@ def test_told_to_end_it_keeps_what_it_has_and_gives_back_the_rest(
 ) -> None:
     plan_all(world, codes, fundamentals=True)
     # Histories come at once, fundamentals only as it ends: what is under way then is kept.
-    world.simulator.admin("faults", [{"endpoint": "fundamentals", "latency_s": 3.0}])
+    world.simulator.admin("faults", [{"endpoint": "fundamentals", "latency_s": 2.0}])
     process = world.start("group", "swiss")
     done = "SELECT count(*) FROM plan_fetches WHERE state = 'done'"
     world.until(lambda: world.value(done) >= 5, "five fetches done")
@@ -254,17 +261,16 @@ def test_told_to_end_it_keeps_what_it_has_and_gives_back_the_rest(
 
 def test_what_another_worker_took_over_is_accounted_for(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:3])
-    world.simulator.admin("faults", [{"endpoint": "eod", "latency_s": 1.0, "count": 3}])
     dead = world.value(
         "INSERT INTO workers (execution_id, slice, pod) VALUES ('run-1', 'swiss', 'x') RETURNING id"
     )
-    process = world.start("group", "swiss")
-    world.until(
-        lambda: world.rows(
-            "UPDATE plan_fetches SET worker_id = %s WHERE state = 'claimed' RETURNING id", dead
-        ),
-        "claims",
-    )
+    claimed = "SELECT count(*) FROM plan_fetches WHERE state = 'claimed'"
+    # While the run's budget is locked nothing is leased, so what is claimed is not asked for yet.
+    with psycopg.connect(world.url) as locked:
+        locked.execute("SELECT FROM financial_screener.execution_budgets FOR UPDATE")
+        process = world.start("group", "swiss")
+        world.until(lambda: world.value(claimed) == 3, "three claims")
+        world.rows("UPDATE plan_fetches SET worker_id = %s RETURNING id", dead)
 
     assert world.wait(process).code == 0
 
@@ -558,6 +564,67 @@ def test_two_workers_together_keep_the_daily_limit(world: World, codes: list[str
     world.assert_ledgers_agree()
 
 
+def test_what_is_too_dear_for_the_calls_left_keeps_nothing_cheaper_back(
+    world: World, codes: list[str]
+) -> None:
+    world.open()
+    world.add(*(Asset(code, "SW") for code in codes[:8]))
+    world.plan_bulk("SW", [f"{code}.SW" for code in codes[:2]], LAST)
+    for code in codes[2:8]:
+        world.plan(f"{code}.SW")
+        world.plan(f"{code}.SW", "fundamentals")
+
+    assert world.group(EODHD_DAILY_LIMIT="60").code == 0
+
+    # Of a hundred calls a bulk day, ten a company and one a history: 6 and 50 of 60.
+    ends = world.items()
+    assert {ends[f"{code}.SW", "prices_bulk"] for code in codes[2:8]} == {("succeeded", None)}
+    companies = [ends[f"{code}.SW", "fundamentals_bulk"] for code in codes[2:8]]
+    assert sorted(companies) == [("deferred", "daily_limit")] + [("succeeded", None)] * 5
+    assert {ends[f"{code}.SW", "prices_incremental"] for code in codes[:2]} == {
+        ("deferred", "daily_limit")
+    }
+    assert world.value("SELECT reason FROM slices WHERE kind = 'group'") == "DailyLimitReached"
+    assert world.simulator.calls() == 56
+    world.assert_ledgers_agree()
+
+
+@pytest.mark.parametrize("other", ["gives them back", "dies"])
+def test_calls_that_another_worker_holds_are_waited_for(
+    world: World, codes: list[str], other: str
+) -> None:
+    plan_all(world, codes[:10])
+    holder = world.value(
+        "INSERT INTO workers (execution_id, slice, pod) VALUES ('run-1', 'x', 'x') RETURNING id"
+    )
+    with psycopg.connect(world.url, autocommit=True) as alive:
+        alive.execute("SELECT pg_advisory_lock(%s, %s)", (WORKER_LOCK, holder))
+        wanted = {"needed": 95, "wanted": 95, "requests": 0, "daily_limit": 100}
+        got = alive.execute(
+            query("collector/lease"),
+            {"execution_id": "run-1", "worker_id": holder, "for_reading": False, "new_day": False}
+            | wanted,
+        ).fetchone()
+        assert got is not None and got[0] == "leased"
+        process = world.start("group", "swiss", EODHD_DAILY_LIMIT="100")
+        done = "SELECT count(*) FROM plan_fetches WHERE state = 'done'"
+        world.until(lambda: world.value(done) == 5, "as many fetches as there are calls")
+        if other == "gives them back":
+            alive.execute("SELECT FROM financial_screener.execution_budgets FOR UPDATE")
+            alive.execute(
+                query("collector/return_leases"), {"ids": [got[1]], "spent": [0], "unknown": [0]}
+            )
+            assert world.wait(process).code == 0
+    assert world.wait(process).code == 0
+
+    ends = list(world.items().values())
+    assert ends.count(("succeeded", None)) == (10 if other == "gives them back" else 5)
+    assert ends.count(("deferred", "daily_limit")) == (0 if other == "gives them back" else 5)
+    assert world.value("SELECT reason FROM slices WHERE kind = 'group'") == (
+        None if other == "gives them back" else "DailyLimitReached"
+    )
+
+
 def test_a_run_uses_no_more_than_it_may(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:10], fundamentals=True, max_calls=21)
 
@@ -634,6 +701,22 @@ def test_an_endpoint_that_the_plan_lacks_ends_the_slice_after_what_it_has(
     world.assert_ledgers_agree()
 
 
+@pytest.mark.parametrize(("times", "code"), [(1, 0), (2, 11)])
+def test_a_single_refusal_is_asked_for_again_before_it_is_believed(
+    world: World, codes: list[str], times: int, code: int
+) -> None:
+    plan_all(world, codes[:1])
+    world.simulator.admin("faults", [{"endpoint": "eod", "status": 403, "count": times}])
+
+    assert world.group().code == code
+
+    assert [entry["status"] for entry in _log(world)] == [403] * times + [200] * (2 - times)
+    assert world.value("SELECT reason FROM slices WHERE kind = 'group'") == (
+        "EndpointNotInPlan" if code else None
+    )
+    world.assert_ledgers_agree()
+
+
 def test_with_the_demo_plan_a_symbol_outside_it_fails_alone(world: World) -> None:
     world.open()
     world.add(Asset("AAPL", "US"), Asset("MSFT", "US"), Asset("IBM", "US"))
@@ -699,7 +782,7 @@ def test_an_unknown_slice_is_a_bad_setting(world: World) -> None:
 
 def test_a_lost_lock_stops_the_worker(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:20])
-    world.simulator.admin("faults", [{"latency_s": 5.0}])
+    world.simulator.admin("faults", [{"latency_s": 300}])
     process = world.start("group", "swiss")
     world.until(
         lambda: world.value("SELECT count(*) FROM plan_fetches WHERE state = 'claimed'"), "claims"

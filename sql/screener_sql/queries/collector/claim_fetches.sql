@@ -9,6 +9,7 @@ FROM (
     WHERE execution_id = %(execution_id)s::text AND group_name = %(slice)s::text
       AND (state = 'planned'
            OR state = 'claimed' AND worker_id <> %(worker_id)s::integer AND NOT financial_screener.worker_is_alive(worker_id))
+      AND (%(below)s::integer IS NULL OR calls < %(below)s::integer)
       AND (kind <> 'bulk_prices' OR purpose <> 'due'
            OR NOT EXISTS (
                SELECT FROM financial_screener.plan_fetches AS actions
