@@ -194,7 +194,6 @@ def _warm_up() -> None:
     import screener_collector.__main__  # noqa: F401
 
     context = ssl.create_default_context()
-    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # looked for in vain again and again
     # The vendor of a test speaks plain HTTP.
     vars(httpx._transports.default)["create_ssl_context"] = lambda *_, **__: context
 

@@ -3,7 +3,6 @@ each step is a whole run: preflight, plan, groups, close, by the programs' own c
 """
 
 import ssl
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +29,6 @@ STARTS = 20
 @contextmanager
 def shared_tls_context() -> Iterator[None]:
     """One TLS context for all clients: each would read the same certificates, for plain HTTP."""
-    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # sought in vain each time
     transports = vars(httpx._transports.default)
     before, context = transports["create_ssl_context"], ssl.create_default_context()
     transports["create_ssl_context"] = lambda *_, **__: context

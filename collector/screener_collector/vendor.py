@@ -7,6 +7,7 @@ nowhere else. Nothing of an answer's body is logged: the vendor quotes requests 
 import asyncio
 import logging
 import random
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -51,6 +52,11 @@ FULL_WAIT_S = (1.0, 60.0)
 """After a 429 with requests left in the minute: at first, and at the longest."""
 
 Before = Callable[[], Awaitable[None]]
+
+# httpcore asks it which library runs, several times a request; where it is not installed each of
+# these is a search through all folders of modules, a third of the processor's time of a request.
+# Where it is known to be absent httpcore takes asyncio.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 # It logs the address of every request.
 for _name in ("httpx", "httpcore"):
