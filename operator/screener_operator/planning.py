@@ -189,7 +189,7 @@ class Planner:
         return self.now.astimezone(UTC).date()
 
     def decide(self) -> Choices:
-        """Discovery, choice and order; nothing is stored but the queue, a temporary table."""
+        """Discovery, choice and order; nothing is stored but temporary tables."""
         self.cursor.execute(query("planning/settings"))
         self.exchanges = self._read_exchanges()
         self.scope = self._scope()
@@ -261,6 +261,7 @@ class Planner:
 
     def _discover(self) -> dict[int, Needs]:
         gaps: dict[int, dict[str, dict[int | None, int]]] = {id_: {} for id_ in self.exchanges}
+        self.cursor.execute(query("planning/create_needs"))
         for id_, kind, sessions, assets in self.cursor.execute(
             query("planning/discover"), self.scope
         ):
