@@ -190,7 +190,6 @@ class Planner:
 
     def decide(self) -> Choices:
         """Discovery, choice and order; nothing is stored but temporary tables."""
-        self.cursor.execute(query("planning/settings"))
         self.exchanges = self._read_exchanges()
         self.scope = self._scope()
         needs = self._discover()
@@ -261,11 +260,13 @@ class Planner:
 
     def _discover(self) -> dict[int, Needs]:
         gaps: dict[int, dict[str, dict[int | None, int]]] = {id_: {} for id_ in self.exchanges}
-        self.cursor.execute(query("planning/create_needs"))
+        self.cursor.execute(query("planning/create_decision"))
+        self.cursor.execute(query("planning/settings"), {"sorts": "off"})
         for id_, kind, sessions, assets in self.cursor.execute(
             query("planning/discover"), self.scope
         ):
             gaps[id_].setdefault(kind, {})[sessions] = assets
+        self.cursor.execute(query("planning/settings"), {"sorts": "on"})
 
         def count(id_: int, kind: str) -> int:
             return sum(gaps[id_].get(kind, {}).values())
@@ -455,6 +456,7 @@ class Planner:
         }
         run(query("planning/insert_slices"), scope)
         run(query("planning/create_choice"), scope)
+        run(query("planning/create_queue"), scope)
         run(query("planning/create_delta"), scope)
         run(query("planning/analyze"))
         run(query("planning/insert_reference_fetches"), scope)

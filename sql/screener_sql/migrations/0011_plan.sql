@@ -107,46 +107,11 @@ RETURNS TABLE (exchange_id smallint, prices_to date, actions_to date) LANGUAGE s
     FROM financial_screener.exchanges AS exchange
 $$;
 
--- The delta: what each asset in scope needs: those of the universe of `exchanges` that are of a type, those that have just left it, and those
--- of `named`. Of prices, splits
--- and dividends the day from which on they are not known: -infinity where the whole history is wanted, NULL where nothing is due or what
--- failed backs off. prices_to, actions_to: the newest sessions to expect, by exchange id; -infinity where there is none. A longer history
--- than was asked for before makes an asset due only when it is longer by a month, so that a window that slides by days does not. Postgres
--- puts the body into the statement that asks, which then computes only what it wants of it.
-CREATE FUNCTION financial_screener.asset_needs(
-    exchanges smallint[], named integer[], prices_to date[], actions_to date[],
-    asset_types text[], operations text[], history_from date, at timestamptz
-) RETURNS TABLE (
-    asset_id integer, exchange_id smallint, prices_since date, splits_since date, dividends_since date, fundamentals_due boolean,
-    backing_off boolean, prices_loaded boolean, fetch_from date, checked_to date, fundamentals_at timestamptz, refreshed_at timestamptz,
-    ticker text
-) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT state.asset_id,
-           state.exchange_id,
-           CASE WHEN NOT 'prices' = ANY (operations) OR state.prices_next_attempt_at > at THEN NULL
-                WHEN NOT state.prices_loaded OR state.needs_prices_reprocess OR state.prices_checked_to IS NULL OR state.wanted_to IS NOT NULL
-                     OR history_from < state.prices_checked_from - 31 THEN date '-infinity'
-                WHEN state.prices_checked_to < prices_to[state.exchange_id]
-                THEN CASE WHEN state.prices_doubted THEN date '-infinity' ELSE state.prices_checked_to END END,
-           CASE WHEN NOT 'prices' = ANY (operations) OR actions_to[state.exchange_id] = '-infinity' OR state.actions_next_attempt_at > at
-                     OR NOT state.prices_loaded AND state.prices_next_attempt_at > at THEN NULL
-                WHEN state.splits_checked_to IS NULL OR history_from < state.prices_checked_from - 31 THEN date '-infinity'
-                WHEN state.splits_checked_to < actions_to[state.exchange_id] THEN state.splits_checked_to END,
-           CASE WHEN NOT 'prices' = ANY (operations) OR actions_to[state.exchange_id] = '-infinity' OR state.actions_next_attempt_at > at
-                     OR NOT state.prices_loaded AND state.prices_next_attempt_at > at THEN NULL
-                WHEN state.dividends_checked_to IS NULL OR history_from < state.prices_checked_from - 31 THEN date '-infinity'
-                WHEN state.dividends_checked_to < actions_to[state.exchange_id] THEN state.dividends_checked_to END,
-           'fundamentals' = ANY (operations) AND state.wanted_to IS NULL AND (state.fundamentals_next_attempt_at > at) IS NOT TRUE
-           AND (state.needs_fundamentals_reprocess
-                OR state.fundamental_refresh_frequency <> 'never'
-                   AND (NOT state.fundamentals_loaded OR state.next_fundamental_refresh <= (at AT TIME ZONE 'UTC')::date)),
-           greatest(state.prices_next_attempt_at, state.actions_next_attempt_at, state.fundamentals_next_attempt_at) > at,
-           state.prices_loaded,
-           least(history_from, state.prices_checked_from, state.prices_first_date),
-           state.prices_checked_to,
-           state.fundamentals_loaded_at,
-           state.prices_refreshed_at,
-           state.ticker
+-- The states of what a run is about: of the universe of `exchanges`, and of what has just left it, what is of a type; and those of `named`.
+-- Postgres puts the body into the statement that asks, which then reads only what it wants of it.
+CREATE FUNCTION financial_screener.assets_in_scope(exchanges smallint[], named integer[], asset_types text[])
+RETURNS SETOF financial_screener.asset_processing_state LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT state.*
     FROM financial_screener.asset_processing_state AS state
     WHERE (state.in_universe OR state.wanted_to IS NOT NULL) AND state.exchange_id = ANY (exchanges) AND state.asset_type = ANY (asset_types)
        OR state.asset_id = ANY (named)
@@ -188,14 +153,14 @@ CREATE TRIGGER asset_processing_state_frequency BEFORE UPDATE OF fundamental_ref
 REVOKE EXECUTE ON FUNCTION
     financial_screener.refresh_days(financial_screener.refresh_frequency),
     financial_screener.expected_sessions(timestamptz, date),
-    financial_screener.asset_needs(smallint[], integer[], date[], date[], text[], text[], date, timestamptz),
+    financial_screener.assets_in_scope(smallint[], integer[], text[]),
     financial_screener.next_fundamental_refresh(integer, financial_screener.refresh_frequency, date, jsonb),
     financial_screener.set_universe_of_state(), financial_screener.set_universe_of_asset(),
     financial_screener.set_next_fundamental_refresh()
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     financial_screener.expected_sessions(timestamptz, date),
-    financial_screener.asset_needs(smallint[], integer[], date[], date[], text[], text[], date, timestamptz)
+    financial_screener.assets_in_scope(smallint[], integer[], text[])
     TO screener_operator;
 GRANT EXECUTE ON FUNCTION
     financial_screener.refresh_days(financial_screener.refresh_frequency),

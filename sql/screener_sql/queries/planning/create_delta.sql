@@ -2,9 +2,8 @@
 -- looked up in a hash whatever Postgres believes of tables that were never analysed, as they are after a first preflight; a join would then
 -- run through the queue for each asset.
 CREATE TEMPORARY TABLE delta ON COMMIT DROP AS
-SELECT need.asset_id, need.exchange_id, need.prices_since, need.splits_since, need.dividends_since, need.fundamentals_due,
-       need.backing_off, need.prices_loaded, need.fetch_from,
-       need.asset_id IN (SELECT refresh.asset_id FROM queue AS refresh WHERE refresh.step = 5) AS refreshing
-FROM financial_screener.asset_needs(
-    %(exchange_ids)s::smallint[], %(named)s::integer[], %(prices_to)s::date[], %(actions_to)s::date[],
-    %(asset_types)s::text[], %(operations)s::text[], %(history_from)s::date, %(now)s::timestamptz) AS need
+SELECT member.asset_id, needs.exchange_id, needs.prices_since, needs.splits_since, needs.dividends_since, needs.fundamentals_due,
+       needs.backing_off, needs.prices_loaded,
+       member.asset_id IN (SELECT refresh.asset_id FROM queue AS refresh WHERE refresh.step = 5) AS refreshing
+FROM needs
+CROSS JOIN LATERAL unnest(needs.assets) AS member (asset_id)

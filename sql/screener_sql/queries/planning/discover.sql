@@ -1,17 +1,53 @@
--- Delta discovery, in one statement that reads each asset once: what each needs, kept by likeness for the order, and how many assets of each
--- exchange need what: of prices, splits and dividends by the sessions that they lack, NULL where the whole history is wanted.
-WITH found AS (
+-- Delta discovery, in one statement that reads each asset once: what each needs, kept by likeness, and how many assets of each exchange need
+-- what: of prices, splits and dividends by the sessions that they lack, NULL where the whole history is wanted. What they need is a matter of
+-- the few kinds of assets, not of each: of prices, splits and dividends the day from which on they are not known, -infinity where the whole
+-- history is wanted, NULL where nothing is due or what failed backs off. prices_to, actions_to: the newest sessions to expect, by exchange id;
+-- -infinity where there is none. A longer history than was asked for before makes an asset due only when it is longer by a month, so that a
+-- window that slides by days does not.
+WITH alike AS (
+    SELECT exchange_id, prices_loaded, needs_prices_reprocess OR wanted_to IS NOT NULL AS wanted_again, prices_doubted, prices_checked_to,
+           splits_checked_to, dividends_checked_to,
+           %(history_from)s::date < prices_checked_from - 31 AS longer,
+           -- Few back off: 1 prices, 2 actions, 4 fundamentals.
+           CASE WHEN greatest(prices_next_attempt_at, actions_next_attempt_at, fundamentals_next_attempt_at) > %(now)s::timestamptz
+                THEN coalesce(prices_next_attempt_at > %(now)s::timestamptz, false)::integer
+                     + 2 * coalesce(actions_next_attempt_at > %(now)s::timestamptz, false)::integer
+                     + 4 * coalesce(fundamentals_next_attempt_at > %(now)s::timestamptz, false)::integer
+                ELSE 0 END AS back_off,
+           -- Of fundamentals that are due: when they were loaded, -infinity for never; NULL: they are not due.
+           CASE WHEN 'fundamentals' = ANY (%(operations)s::text[])
+                     AND (NOT fundamentals_loaded AND fundamental_refresh_frequency <> 'never' OR needs_fundamentals_reprocess
+                          OR next_fundamental_refresh <= (%(now)s::timestamptz AT TIME ZONE 'UTC')::date
+                             AND fundamental_refresh_frequency <> 'never')
+                     AND (fundamentals_next_attempt_at > %(now)s::timestamptz) IS NOT TRUE AND wanted_to IS NULL
+                THEN coalesce(fundamentals_loaded_at::date, '-infinity') END AS fundamentals_on,
+           count(*) FILTER (WHERE prices_refreshed_at >= %(today)s::timestamptz) AS refreshed,
+           array_agg(asset_id) AS assets
+    FROM financial_screener.assets_in_scope(%(exchange_ids)s::smallint[], %(named)s::integer[], %(asset_types)s::text[])
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+), found AS (
     INSERT INTO needs
-    SELECT need.exchange_id, need.prices_since, need.splits_since, need.dividends_since, need.checked_to, need.fundamentals_due,
-           CASE WHEN need.fundamentals_due THEN need.fundamentals_at::date END,
-           count(*) FILTER (WHERE need.prices_loaded),
-           count(*) FILTER (WHERE need.refreshed_at >= %(today)s::timestamptz),
-           array_agg(need.asset_id)
-    FROM financial_screener.asset_needs(
-        %(exchange_ids)s::smallint[], %(named)s::integer[], %(prices_to)s::date[], %(actions_to)s::date[],
-        %(asset_types)s::text[], %(operations)s::text[], %(history_from)s::date, %(now)s::timestamptz) AS need
-    GROUP BY 1, 2, 3, 4, 5, 6, 7
-    RETURNING exchange_id, prices_since, splits_since, dividends_since, fundamentals_due, loaded, refreshed, cardinality(assets) AS assets
+    SELECT exchange_id,
+           CASE WHEN NOT 'prices' = ANY (%(operations)s::text[]) OR prices_wait THEN NULL
+                WHEN NOT prices_loaded OR wanted_again OR prices_checked_to IS NULL OR longer THEN date '-infinity'
+                WHEN prices_checked_to < (%(prices_to)s::date[])[exchange_id]
+                THEN CASE WHEN prices_doubted THEN date '-infinity' ELSE prices_checked_to END END,
+           CASE WHEN actions_wait THEN NULL
+                WHEN splits_checked_to IS NULL OR longer THEN date '-infinity'
+                WHEN splits_checked_to < (%(actions_to)s::date[])[exchange_id] THEN splits_checked_to END,
+           CASE WHEN actions_wait THEN NULL
+                WHEN dividends_checked_to IS NULL OR longer THEN date '-infinity'
+                WHEN dividends_checked_to < (%(actions_to)s::date[])[exchange_id] THEN dividends_checked_to END,
+           prices_checked_to, fundamentals_on IS NOT NULL, nullif(fundamentals_on, '-infinity'), back_off > 0, prices_loaded,
+           refreshed, assets
+    FROM alike
+    CROSS JOIN LATERAL (SELECT back_off & 1 > 0 AS prices_wait) AS prices
+    CROSS JOIN LATERAL (
+        SELECT NOT 'prices' = ANY (%(operations)s::text[]) OR (%(actions_to)s::date[])[exchange_id] = '-infinity'
+               OR back_off & 2 > 0 OR NOT prices_loaded AND prices_wait AS actions_wait
+    ) AS actions
+    RETURNING exchange_id, prices_since, splits_since, dividends_since, fundamentals_due, prices_loaded, refreshed,
+              cardinality(assets) AS assets
 ), summed AS (
     SELECT found.exchange_id, work.kind, work.since, work.until, sum(work.assets) AS assets
     FROM found
@@ -20,7 +56,7 @@ WITH found AS (
         ('splits', found.splits_since, (%(actions_to)s::date[])[found.exchange_id], found.assets),
         ('dividends', found.dividends_since, (%(actions_to)s::date[])[found.exchange_id], found.assets),
         ('fundamentals', '-infinity', NULL, CASE WHEN found.fundamentals_due THEN found.assets ELSE 0 END),
-        ('loaded', '-infinity', NULL, found.loaded),
+        ('loaded', '-infinity', NULL, CASE WHEN found.prices_loaded THEN found.assets ELSE 0 END),
         ('refreshed', '-infinity', NULL, found.refreshed)
     ) AS work (kind, since, until, assets)
     WHERE work.since IS NOT NULL AND work.assets > 0

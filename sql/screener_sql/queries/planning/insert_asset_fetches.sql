@@ -2,8 +2,8 @@
 -- the queue; and, after all else, the histories that are fetched again.
 INSERT INTO financial_screener.plan_fetches
     (execution_id, group_name, ordinal, kind, purpose, exchange_id, asset_id, date_from, date_to, calls, state)
-SELECT %(execution_id)s::text, choice.group_name, work.base + queue.rank, work.kind, work.purpose, queue.exchange_id, queue.asset_id,
-       CASE WHEN queue.step <> 4 THEN delta.fetch_from END,
+SELECT %(execution_id)s::text, choice.group_name, work.base + queue.rank, work.kind, work.purpose, delta.exchange_id, queue.asset_id,
+       CASE WHEN queue.step <> 4 THEN least(%(history_from)s::date, state.prices_checked_from, state.prices_first_date) END,
        CASE WHEN queue.step <> 4 THEN coalesce(choice.prices_to, %(as_of)s::date, (%(now)s::timestamptz AT TIME ZONE 'UTC')::date) END,
        work.calls, CASE WHEN %(dry_run)s::boolean THEN 'deferred' ELSE 'planned' END
 FROM (VALUES
@@ -15,4 +15,5 @@ FROM (VALUES
 ) AS work (step, kind, purpose, base, calls, fit)
 JOIN queue ON queue.step = work.step AND queue.page IS NULL AND (work.fit IS NULL OR queue.rank <= work.fit)
 JOIN delta ON delta.asset_id = queue.asset_id
-JOIN choice ON choice.exchange_id = queue.exchange_id
+JOIN choice ON choice.exchange_id = delta.exchange_id
+JOIN financial_screener.asset_processing_state AS state ON state.asset_id = queue.asset_id

@@ -1,60 +1,72 @@
--- The queue of what goes by requests of single assets, or on a page of fundamentals: within a kind of work what its owner always wants
--- first, then the stalest (never loaded before all), then the most wanted; what may be skipped when calls are short comes last. step: 1
--- prices, 2 splits, 3 dividends, 4 fundamentals. on_pages: by exchange id, how many of its fundamentals go on pages of named symbols.
-CREATE TEMPORARY TABLE queue ON COMMIT DROP AS
+-- The order of what goes by requests of single assets, or on a page of fundamentals: within a kind of work what its owner always wants first,
+-- then the stalest (never loaded before all), then the most wanted; what may be skipped when calls are short comes last. All that is in one
+-- number, which sorts several times faster than its parts: from the top its class, the day, the wish and the asset. step: 1 prices, 2 splits,
+-- 3 dividends (an asset's two actions have places one after the other), 4 fundamentals. on_pages: by exchange id, how many of its fundamentals
+-- go on pages of named symbols.
+INSERT INTO ordered (step, exchange_id, assets, ranks)
 WITH wish AS MATERIALIZED (
-    SELECT state.asset_id, wish.priority, CASE WHEN wish.always_process THEN 0 WHEN wish.skip_when_limited THEN 2 ELSE 1 END AS class
+    SELECT state.asset_id,
+           (CASE WHEN wish.always_process THEN 0 WHEN wish.skip_when_limited THEN 2 ELSE 1 END::bigint << 56)
+           + (wish.priority::bigint << 32) AS wanted
     FROM financial_screener.api_ticker_priority AS wish
     JOIN financial_screener.asset_processing_state AS state ON state.ticker = wish.ticker
-), alike AS MATERIALIZED (
-    SELECT exchange_id, checked_to, fundamentals_on, fundamentals_due, assets,
-           prices_since IS NOT NULL AND prices_since < (%(prices_cut)s::date[])[exchange_id] AS prices_alone,
-           (splits_since IS NOT NULL AND splits_since < (%(splits_cut)s::date[])[exchange_id])::integer AS splits_alone,
-           (dividends_since IS NOT NULL AND dividends_since < (%(dividends_cut)s::date[])[exchange_id])::integer AS dividends_alone,
-           fundamentals_due AND (%(on_pages)s::integer[])[exchange_id] > 0 AS may_be_paged
-    FROM needs
-), picked AS MATERIALIZED (
-    SELECT alike.exchange_id, alike.checked_to, alike.fundamentals_on, alike.fundamentals_due, alike.may_be_paged, alike.prices_alone,
-           alike.splits_alone, alike.dividends_alone, member.asset_id, coalesce(wish.priority, 3) AS priority, coalesce(wish.class, 1) AS class
-    FROM alike
-    CROSS JOIN LATERAL unnest(alike.assets) AS member (asset_id)
-    LEFT JOIN wish ON wish.asset_id = member.asset_id
-    WHERE alike.prices_alone OR alike.splits_alone + alike.dividends_alone > 0 OR alike.fundamentals_due
-), by_session AS MATERIALIZED (
-    SELECT asset_id, exchange_id, prices_alone, splits_alone, dividends_alone,
-           count(*) FILTER (WHERE prices_alone) OVER place AS prices_rank,
-           sum(splits_alone + dividends_alone) OVER place AS actions_rank
-    FROM picked
-    WHERE prices_alone OR splits_alone + dividends_alone > 0
-    WINDOW place AS (ORDER BY class, checked_to NULLS FIRST, priority, asset_id ROWS UNBOUNDED PRECEDING)
-), paged AS MATERIALIZED (
-    SELECT asset_id, exchange_id, class, fundamentals_on, priority, place, place <= (%(on_pages)s::integer[])[exchange_id] AS on_page
+), other AS (
+    SELECT (1::bigint << 56) + (3::bigint << 32) AS wanted
+), alone AS (
+    SELECT *
     FROM (
-        SELECT *, row_number() OVER (PARTITION BY exchange_id ORDER BY class, fundamentals_on NULLS FIRST, priority, asset_id) AS place
-        FROM picked
-        WHERE may_be_paged
+        SELECT assets, coalesce(checked_to - date '0001-01-01', 0)::bigint << 36 AS day,
+               prices_since IS NOT NULL AND prices_since < (%(prices_cut)s::date[])[exchange_id] AS prices,
+               (splits_since IS NOT NULL AND splits_since < (%(splits_cut)s::date[])[exchange_id])::integer AS splits,
+               (dividends_since IS NOT NULL AND dividends_since < (%(dividends_cut)s::date[])[exchange_id])::integer AS dividends
+        FROM needs
+    ) AS judged
+    WHERE prices OR splits + dividends > 0
+), by_session AS (
+    SELECT array_agg(asset_id) FILTER (WHERE prices) AS prices,
+           array_agg(asset_id) FILTER (WHERE splits = 1) AS splits,
+           array_agg(place - dividends) FILTER (WHERE splits = 1) AS places_of_splits,
+           array_agg(asset_id) FILTER (WHERE dividends = 1) AS dividends,
+           array_agg(place) FILTER (WHERE dividends = 1) AS places_of_dividends
+    FROM (
+        SELECT asset_id, prices, splits, dividends,
+               (sum(splits + dividends) OVER (ORDER BY day + coalesce(wish.wanted, other.wanted) + asset_id ROWS UNBOUNDED PRECEDING))::integer
+               AS place
+        FROM (SELECT unnest(assets) AS asset_id, day, prices, splits, dividends FROM alone) AS member
+        LEFT JOIN wish USING (asset_id)
+        CROSS JOIN other
+    ) AS placed
+), due AS MATERIALIZED (
+    SELECT exchange_id, may_be_paged, day + coalesce(wish.wanted, other.wanted) + asset_id AS number
+    FROM (
+        SELECT unnest(assets) AS asset_id, exchange_id, coalesce(fundamentals_on - date '0001-01-01', 0)::bigint << 36 AS day,
+               (%(on_pages)s::integer[])[exchange_id] > 0 AS may_be_paged
+        FROM needs
+        WHERE fundamentals_due
+    ) AS member
+    LEFT JOIN wish USING (asset_id)
+    CROSS JOIN other
+), paged AS MATERIALIZED (
+    SELECT exchange_id, number, place <= (%(on_pages)s::integer[])[exchange_id] AS on_page
+    FROM (
+        SELECT exchange_id, number, row_number() OVER (PARTITION BY exchange_id ORDER BY number) AS place FROM due WHERE may_be_paged
     ) AS placed
 )
-SELECT 1::smallint AS step, asset_id, exchange_id, NULL::integer AS page, prices_rank::integer AS rank
+SELECT work.step, NULL::smallint, work.assets, work.ranks
 FROM by_session
-WHERE prices_alone
+CROSS JOIN LATERAL (
+    VALUES (1::smallint, prices, NULL::integer[]), (2::smallint, splits, places_of_splits), (3::smallint, dividends, places_of_dividends)
+) AS work (step, assets, ranks)
 UNION ALL
-SELECT 2::smallint, asset_id, exchange_id, NULL, (actions_rank - dividends_alone)::integer
-FROM by_session
-WHERE splits_alone = 1
-UNION ALL
-SELECT 3::smallint, asset_id, exchange_id, NULL, actions_rank::integer
-FROM by_session
-WHERE dividends_alone = 1
-UNION ALL
-SELECT 4::smallint, asset_id, exchange_id, ((place - 1) / %(page_size)s::integer)::integer, place::integer
+SELECT 4::smallint, exchange_id, array_agg((number & 4294967295)::integer ORDER BY number), NULL
 FROM paged
 WHERE on_page
+GROUP BY exchange_id
 UNION ALL
-SELECT 4::smallint, asset_id, exchange_id, NULL,
-       (row_number() OVER (ORDER BY class, fundamentals_on NULLS FIRST, priority, asset_id))::integer
+SELECT 4::smallint, NULL, array_agg((number & 4294967295)::integer), NULL
 FROM (
-    SELECT asset_id, exchange_id, class, fundamentals_on, priority FROM picked WHERE fundamentals_due AND NOT may_be_paged
+    SELECT number FROM due WHERE NOT may_be_paged
     UNION ALL
-    SELECT asset_id, exchange_id, class, fundamentals_on, priority FROM paged WHERE NOT on_page
+    SELECT number FROM paged WHERE NOT on_page
+    ORDER BY number
 ) AS single

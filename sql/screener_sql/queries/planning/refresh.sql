@@ -1,14 +1,13 @@
--- Adds to the queue the histories that were fetched longest ago, of assets whose history is not fetched anyway. step: 5
-INSERT INTO queue (step, asset_id, exchange_id, rank)
-SELECT 5, oldest.asset_id, oldest.exchange_id, row_number() OVER (ORDER BY oldest.refreshed_at NULLS FIRST, oldest.asset_id)
+-- Adds to the order the histories that were fetched longest ago, of assets whose history is not fetched anyway. step: 5
+INSERT INTO ordered (step, assets)
+SELECT 5, array_agg(oldest.asset_id ORDER BY oldest.prices_refreshed_at NULLS FIRST, oldest.asset_id)
 FROM (
-    SELECT need.asset_id, need.exchange_id, need.refreshed_at
-    FROM financial_screener.asset_needs(
-        %(exchange_ids)s::smallint[], %(named)s::integer[], %(prices_to)s::date[], %(actions_to)s::date[],
-        %(asset_types)s::text[], %(operations)s::text[], %(history_from)s::date, %(now)s::timestamptz) AS need
-    WHERE need.prices_loaded AND (need.refreshed_at IS NULL OR need.refreshed_at < %(today)s::timestamptz)
-      AND need.backing_off IS NOT TRUE
-      AND (need.prices_since IS NULL OR need.prices_since >= (%(prices_cut)s::date[])[need.exchange_id])
-    ORDER BY need.refreshed_at NULLS FIRST
+    SELECT state.asset_id, state.prices_refreshed_at
+    FROM financial_screener.assets_in_scope(%(exchange_ids)s::smallint[], %(named)s::integer[], %(asset_types)s::text[]) AS state
+    WHERE state.prices_loaded AND (state.prices_refreshed_at IS NULL OR state.prices_refreshed_at < %(today)s::timestamptz)
+      AND (greatest(state.prices_next_attempt_at, state.actions_next_attempt_at, state.fundamentals_next_attempt_at)
+           > %(now)s::timestamptz) IS NOT TRUE
+      AND state.asset_id NOT IN (SELECT unnest(alone.assets) FROM ordered AS alone WHERE alone.step = 1)
+    ORDER BY state.prices_refreshed_at NULLS FIRST
     LIMIT %(count)s::integer
 ) AS oldest
