@@ -410,7 +410,7 @@ class Planner:
         return {(id_, kind): since for id_, kind, since in rows}
 
     def _order(self, choices: Choices) -> int:
-        """Makes the queue; how many histories are fetched again."""
+        """Puts single requests in order; how many histories are fetched again."""
         for kind in BY_SESSION:
             cuts = {id_: choices.cuts[id_, kind] for id_ in self.exchanges}
             self.scope[f"{kind}_cut"] = self._by_exchange(cuts, "infinity")
@@ -420,7 +420,9 @@ class Planner:
         if not choices.refreshes:
             return 0
         scope = self.scope | {"count": choices.refreshes}
-        return self.cursor.execute(query("planning/refresh"), scope).rowcount
+        row = self.cursor.execute(query("planning/refresh"), scope).fetchone()
+        assert row is not None  # it always has one
+        return int(row[0])
 
     def store(self, choices: Choices) -> None:
         """Writes the plan's rows."""

@@ -1,4 +1,4 @@
--- Adds to the order the histories that were fetched longest ago, of assets whose history is not fetched anyway. step: 5
+-- Adds to the order the histories that were fetched longest ago, of assets whose history is not fetched anyway; how many these are. step: 5
 INSERT INTO ordered (step, assets)
 SELECT 5, array_agg(oldest.asset_id ORDER BY oldest.prices_refreshed_at NULLS FIRST, oldest.asset_id)
 FROM (
@@ -11,3 +11,4 @@ FROM (
     ORDER BY state.prices_refreshed_at NULLS FIRST
     LIMIT %(count)s::integer
 ) AS oldest
+RETURNING coalesce(cardinality(assets), 0)
