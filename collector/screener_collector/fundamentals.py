@@ -14,7 +14,7 @@ from typing import Any
 
 from screener_collector import parse
 from screener_collector.bars import parse_count
-from screener_collector.parse import BadRow
+from screener_collector.parse import BadRow, OtherSubject
 
 Reader = Callable[[Any], Any]
 _INT4 = 2**31
@@ -182,7 +182,7 @@ def read(payload: Mapping[str, Any], code: str, exchange: str) -> Fundamentals:
     """
     general = _general(payload)
     if parse.code(general.get("Code")) not in (None, code):
-        raise BadRow("General.Code: another asset's")
+        raise OtherSubject("General.Code: another asset's")
     _refuse_other(general, exchange)
     found, unreadable = _columns(payload)
     for column, section_name in SECTIONS.items():
@@ -197,7 +197,7 @@ PARTIAL = "partial"
 def _refuse_other(general: Mapping[str, Any], exchange: str) -> None:
     venue = parse.text(general.get("Exchange"))
     if exchange not in SEVERAL_VENUES and venue not in (None, exchange):
-        raise BadRow("General.Exchange: another exchange's")
+        raise OtherSubject("General.Exchange: another exchange's")
 
 
 def read_page(rows: Iterable[Any], exchange: str) -> tuple[dict[str, Fundamentals], int]:

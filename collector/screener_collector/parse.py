@@ -22,6 +22,10 @@ class BadRow(ValueError):
     """A row or answer that lacks what it must have; the message names the field."""
 
 
+class OtherSubject(BadRow):
+    """An answer that is of another code or exchange than was asked for."""
+
+
 def is_nothing(value: Any) -> bool:
     """Whether the vendor means that there is no value."""
     if isinstance(value, str):

@@ -113,6 +113,8 @@ class Vendor:
     """Called as each request is sent; raises where nothing may be sent any more."""
     overhead: Overhead = field(default_factory=Overhead)
     first_wait_s: float = 1.0
+    answer_timeout_s: float = ANSWER_TIMEOUT_S
+    max_body_bytes: int = MAX_BODY_BYTES
     gate: Gate = field(default_factory=Gate)
     _busy: Counter[int] = field(default_factory=Counter)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -302,7 +304,7 @@ class Vendor:
         try:
             if before is not None:
                 await before()
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self.answer_timeout_s):
                 answer = await self._receive(endpoint, seen)
             judged = judge(answer, endpoint.shape)
         except (httpx.ConnectError, httpx.ConnectTimeout):
@@ -341,7 +343,7 @@ class Vendor:
                 body, kind = bytearray(), got.headers.get("content-type", "")
                 async for chunk in got.aiter_bytes():
                     body += chunk
-                    if len(body) > MAX_BODY_BYTES:
+                    if len(body) > self.max_body_bytes:
                         return Answer(got.status_code, kind, None)
                 return Answer(got.status_code, kind, bytes(body))
         finally:

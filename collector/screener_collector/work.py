@@ -6,11 +6,11 @@ from datetime import date, datetime
 from typing import Any
 
 from screener_collector import endpoints, fundamentals, parse
-from screener_collector.answers import FAILURES, TABLE, Judged, Meaning, Symptom
+from screener_collector.answers import FAILURES, TABLE, Judged, Meaning, Symptom, Then
 from screener_collector.bars import Sorted, sort_out
 from screener_collector.endpoints import Endpoint
 from screener_collector.fundamentals import Fundamentals
-from screener_collector.parse import Action, ActionRows, BadRow, BulkRows
+from screener_collector.parse import Action, ActionRows, BadRow, BulkRows, OtherSubject
 from screener_sql.model import TRANSIENT, ErrorCode, Operation
 
 BULK_ENDPOINT, PAGE_ENDPOINT = "eod-bulk-last-day", "bulk-fundamentals"
@@ -151,9 +151,19 @@ def read(fetch: Fetch, judged: Judged, today: date, *, maintenance: bool = False
     rows = judged.data if judged.meaning is Meaning.ROWS else []
     try:
         return _read_rows(fetch, rows, today)
+    except OtherSubject as error:
+        return _failure(Symptom.WRONG_SUBJECT, f": {error}", maintenance)
     except BadRow as error:
-        code = TABLE[Symptom.WRONG_ROWS].error_code_during(maintenance)
-        return Failure(code or ErrorCode.BAD_PAYLOAD, f"the answer is not as expected: {error}")
+        return _failure(Symptom.WRONG_ROWS, f": {error}", maintenance)
+
+
+def _failure(symptom: Symptom, more: str, maintenance: bool = False) -> Failure:
+    """What the table says of a symptom that only a reader sees, in its words and `more`."""
+    row = TABLE[symptom]
+    code = row.error_code_during(maintenance)
+    assert code is not None  # such a symptom has one
+    state = "deferred" if row.then is Then.DEFER_EXCHANGE else "failed"
+    return Failure(code, row.says + more, state)
 
 
 def _read_rows(fetch: Fetch, rows: Any, today: date) -> Came:
@@ -172,12 +182,9 @@ def _read_rows(fetch: Fetch, rows: Any, today: date) -> Came:
     if fetch.kind == "bulk_prices":
         bars = parse.bulk_bars(rows, fetch.session)
         if not bars.rows:
-            return Failure(
-                ErrorCode.NOT_PUBLISHED,
-                f"the vendor has no bar of {fetch.session} for {fetch.exchange} yet"
-                + (f"; {bars.refused} rows of other days were refused" if bars.refused else ""),
-                "deferred",
-            )
+            others = f"; {bars.refused} rows of other days were refused" if bars.refused else ""
+            more = f": {fetch.session} of {fetch.exchange}{others}"
+            return _failure(Symptom.WRONG_DATE, more)
         return BulkBars(bars)
     actions = _READERS[fetch.kind](rows, fetch.session, fetch.session, None)
     # A row that cannot be read costs its own asset; an answer that is mostly such rows is none.
@@ -241,7 +248,7 @@ def end(item: Served, came: Came, inserted: int, updated: int, *, shows_all: boo
         if not came.rows.unreadable:
             return End("succeeded", inserted=inserted)
         message = f"{came.rows.unreadable} rows of the list cannot be read"
-        return End("failed", ErrorCode.BAD_PAYLOAD, message, inserted)
+        return End("failed", TABLE[Symptom.WRONG_ROWS].error_code, message, inserted)
     if not isinstance(came, Sorted):
         raise TypeError(f"{type(came).__name__} serves no single asset")
     set_aside = f"{len(came.bad)} bars are in quarantined_bars" if came.bad else None

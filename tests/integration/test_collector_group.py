@@ -303,6 +303,8 @@ OUTCOMES = [
     pytest.param({"body": "295.21"}, "bad_payload", 1, 1, id="a bare number"),
     pytest.param({"body": '[{"date":"2023-0'}, "bad_payload", 2, 1, id="a truncated body"),
     pytest.param({"status": 500}, "server_error", 0, 0, id="a server error for good"),
+    pytest.param({"status": "cut"}, "network_error", 4, 0, id="a cut connection for good"),
+    pytest.param({"cut_after": 0.5}, "network_error", 4, 0, id="half a body for good"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from screener_collector import endpoints, fundamentals, parse, work
-from screener_collector.answers import Judged, NotJson, Symptom, load
+from screener_collector.answers import TABLE, Judged, NotJson, Symptom, Then, load
 from screener_collector.endpoints import Endpoint
 from screener_collector.parse import BadRow
 from screener_collector.work import Actions, Failure, Fetch, Page
@@ -195,6 +196,47 @@ def test_rows_that_cannot_be_read_cost_their_own_assets_unless_they_are_most() -
     assert came.rows.doubtful == ("W", "X", "Y")
     came = work.read(fetch("bulk_splits"), Judged(Symptom.DATA, data=[*good, *bad]), LAST)
     assert isinstance(came, Failure) and came.error_code is ErrorCode.BAD_PAYLOAD
+
+
+READ = [
+    # fetch, rows, symptom
+    pytest.param(fetch("fundamentals"), {"x": 1}, Symptom.WRONG_ROWS, id="no fundamentals"),
+    pytest.param(
+        fetch("bulk_splits"), [{"code": "A", "date": "?"}], Symptom.WRONG_ROWS, id="no actions"
+    ),
+    pytest.param(
+        fetch("fundamentals"),
+        {"General": {"Code": "B"}},
+        Symptom.WRONG_SUBJECT,
+        id="of another code",
+    ),
+    pytest.param(
+        replace(fetch("fundamentals"), exchange="SW"),
+        {"General": {"Code": "A", "Exchange": "VN"}},
+        Symptom.WRONG_SUBJECT,
+        id="of another exchange",
+    ),
+    pytest.param(
+        fetch("bulk_prices"),
+        [{"code": "A", "date": "2024-11-04"}],
+        Symptom.WRONG_DATE,
+        id="of another day",
+    ),
+    pytest.param(fetch("bulk_prices"), [], Symptom.WRONG_DATE, id="of no day"),
+]
+
+
+@pytest.mark.parametrize("maintenance", [False, True])
+@pytest.mark.parametrize(("of", "data", "symptom"), READ)
+def test_what_only_a_reader_sees_ends_as_the_table_says(
+    of: Fetch, data: Any, symptom: Symptom, maintenance: bool
+) -> None:
+    came = work.read(of, Judged(Symptom.DATA, data=data), LAST, maintenance=maintenance)
+    row = TABLE[symptom]
+    assert isinstance(came, Failure)
+    assert came.error_code is row.error_code_during(maintenance)
+    assert came.message.startswith(f"{row.says}: ")
+    assert came.state == ("deferred" if row.then is Then.DEFER_EXCHANGE else "failed")
 
 
 # -- pages of fundamentals ------------------------------------------------------------
