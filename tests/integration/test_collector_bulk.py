@@ -503,6 +503,8 @@ def test_without_calls_a_bulk_day_is_deferred_with_its_items(world: World, day: 
     assert world.group(EODHD_DAILY_LIMIT="150").code == 0
 
     assert set(world.items().values()) == {("deferred", "daily_limit")}
+    due = world.rows("SELECT DISTINCT due_on FROM plan_items WHERE state = 'deferred'")
+    assert due == world.rows("SELECT day + 1 AS due_on FROM api_daily_quota")
     assert len([key for key in world.details() if key[0]]) == len(tickers(day))
     assert all(state["prices_checked_to"] == day.before for state in states(world).values())
     assert world.used() <= 150

@@ -536,6 +536,9 @@ def test_the_vendor_says_that_the_day_is_spent(world: World, codes: list[str]) -
     (slice_,) = world.rows("SELECT * FROM slices WHERE kind = 'group'")
     assert slice_["reason"] == "DailyLimitReached" and slice_["finished_at"] is not None
     assert world.value("SELECT spent FROM api_daily_quota")
+    # When they should come is told as a plan tells it.
+    due = world.rows("SELECT DISTINCT due_on FROM plan_items WHERE state = 'deferred'")
+    assert due == world.rows("SELECT day + 1 AS due_on FROM api_daily_quota")
     world.assert_ledgers_agree()
 
 

@@ -83,6 +83,15 @@ SET exchange_id = asset.exchange_id, in_universe = asset.listed AND asset.kind =
 FROM financial_screener.assets AS asset
 WHERE asset.id = state.asset_id;
 
+-- The day on which an item should come that a worker defers: by the vendor's clock the next one where the day's calls are spent; else NULL,
+-- as the next run asks again whenever it is.
+CREATE FUNCTION financial_screener.due_on(error_code text) RETURNS date LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN due_on.error_code = 'daily_limit' THEN
+        ((now() + coalesce((SELECT clock_skew FROM financial_screener.vendor_account), interval '0')) AT TIME ZONE 'UTC')::date + 1 END
+$$;
+REVOKE EXECUTE ON FUNCTION financial_screener.due_on(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION financial_screener.due_on(text) TO screener_collector;
+
 -- The histories that were fetched longest ago are fetched again first.
 CREATE INDEX asset_processing_state_refreshed_idx ON financial_screener.asset_processing_state (prices_refreshed_at NULLS FIRST)
     WHERE prices_loaded;

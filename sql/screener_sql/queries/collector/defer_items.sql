@@ -1,8 +1,8 @@
 -- Defers the items of deferred fetches, each with its detail row.
 WITH ended AS (
     UPDATE financial_screener.plan_items AS item
-    SET state = 'deferred', error_code = %(error_code)s::text, message = %(message)s::text, worker_id = %(worker_id)s::integer,
-        finished_at = now()
+    SET state = 'deferred', error_code = %(error_code)s::text, message = %(message)s::text,
+        due_on = financial_screener.due_on(%(error_code)s::text), worker_id = %(worker_id)s::integer, finished_at = now()
     WHERE item.fetch_id = ANY (%(fetch_ids)s::bigint[]) AND item.state = 'planned'
     RETURNING item.asset_id, item.operation
 )

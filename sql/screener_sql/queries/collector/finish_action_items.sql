@@ -37,7 +37,7 @@ WITH requests AS (
 ), ended AS (
     UPDATE financial_screener.plan_items AS item
     SET state = judged.state, error_code = judged.error_code, message = judged.message,
-        worker_id = %(worker_id)s::integer, finished_at = now()
+        due_on = financial_screener.due_on(judged.error_code), worker_id = %(worker_id)s::integer, finished_at = now()
     FROM judged WHERE item.id = judged.id
 ), states AS (
     UPDATE financial_screener.asset_processing_state AS state
