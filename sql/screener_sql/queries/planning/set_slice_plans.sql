@@ -6,7 +6,9 @@ WITH item AS (
            CASE request.purpose WHEN 'refresh' THEN 'prices_refresh' ELSE item.operation END AS operation, item.way,
            item.planned OR item.error_code = 'dry_run' AS wanted, item.fetch_id, request.date_from, request.date_to
     FROM financial_screener.plan_items AS item
-    LEFT JOIN financial_screener.plan_fetches AS request ON request.id = item.fetch_id
+    LEFT JOIN LATERAL ( -- by its id, whatever Postgres believes of tables that were analysed while they were empty
+        SELECT purpose, date_from, date_to FROM financial_screener.plan_fetches WHERE id = item.fetch_id OFFSET 0
+    ) AS request ON true
     WHERE item.execution_id = %(execution_id)s::text AND (item.planned OR item.error_code IN ('dry_run', 'daily_limit', 'run_limit'))
 ), summed AS (
     SELECT group_name, exchange_id, operation, way,
