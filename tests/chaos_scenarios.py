@@ -43,7 +43,9 @@ def _only_planned(**wanted: tuple[str, ...]) -> Runs:
 
 
 def first_load(simulator: Simulator) -> Scenario:
-    """Nothing is known; two runs share the day's calls, and the next session follows."""
+    """Nothing is known; two runs share the day's calls, and the next session follows. Both are
+    published in part, or late.
+    """
     dublin, lisbon = codes(simulator, "IR", 9), codes(simulator, "LS", 6)
     return Scenario(
         "first",
@@ -67,6 +69,14 @@ def first_load(simulator: Simulator) -> Scenario:
             ),
         ),
         (_only_planned(IR=dublin, LS=lisbon),),
+        (
+            # Some of Monday's bars are there on Wednesday only, and none of Lisbon's of Tuesday.
+            {
+                "kind": "partial", "exchange": "IR", "session": MONDAY.isoformat(),
+                "share": 0.5, "hours": 24,
+            },
+            {"kind": "late", "exchange": "LS", "session": TUESDAY.isoformat(), "hours": 40},
+        ),
     )  # fmt: skip
 
 
@@ -137,7 +147,9 @@ def assert_survives(chaos: Chaos, name: str, seed: int) -> None:
     """Lives through a scenario as the seed's schedule says, and compares what is left."""
     chaos.simulator.reset()
     scenario = SCENARIOS[name](chaos.simulator)
-    schedule = chaos_schedule.make(seed, len(scenario.stages), scenario.symbols)
+    schedule = chaos_schedule.make(
+        seed, len(scenario.stages), scenario.symbols, shared=name != "day"
+    )
     undisturbed = chaos.undisturbed(scenario)
     assert not undisturbed.wrong, "undisturbed: " + "\n".join(undisturbed.wrong)
     try:

@@ -6,7 +6,7 @@ machine. Every fault ends: a frozen pod thaws, Postgres comes back, a vendor's f
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Fault = dict[str, Any]
@@ -38,6 +38,8 @@ class Stage:
     """How many pods of a Job are started at once, Job by Job, again from the front."""
     blows: tuple[Blow, ...]
     faults: tuple[Fault, ...]
+    others: tuple[tuple[float, int], ...] = ()
+    """When other clients of the key make how many calls at once."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Schedule:
             lines.append(f"  stage {number}: pods at once {', '.join(map(str, stage.pods))}")
             lines += [f"    blow  {blow}" for blow in stage.blows]
             lines += [f"    fault {fault}" for fault in stage.faults]
+            lines += [f"    others {at:.2f} {calls} calls" for at, calls in stage.others]
         return "\n".join(lines)
 
 
@@ -71,11 +74,32 @@ BLOWS = (
 )
 
 
-def make(seed: int, stages: int, symbols: Sequence[str]) -> Schedule:
-    """The schedule of a seed. `symbols`: tickers that faults may pick."""
+def make(seed: int, stages: int, symbols: Sequence[str], *, shared: bool = True) -> Schedule:
+    """The schedule of a seed. `symbols`: tickers that faults may pick; `shared`: whether others
+    may use the key, too.
+    """
     dice = random.Random(f"chaos-{seed}")
     soft = dice.random() < 0.6
-    return Schedule(seed, tuple(_stage(dice, symbols, soft) for _ in range(stages)), soft)
+    made = [_stage(dice, symbols, soft) for _ in range(stages)]
+    return Schedule(seed, tuple(_of_the_key(seed, made) if shared else made), soft)
+
+
+def _of_the_key(seed: int, stages: Sequence[Stage]) -> list[Stage]:
+    """With what becomes of the key: others call with it too, and the minute is refused (429)."""
+    dice = random.Random(f"chaos-key-{seed}")  # whatever it throws, the rest is the same
+    shared = []
+    for stage in stages:
+        others: tuple[tuple[float, int], ...] = ()
+        if dice.random() < 0.25:
+            times = sorted(dice.uniform(0.0, 1.0) for _ in range(dice.randint(1, 3)))
+            others = tuple((round(at, 3), dice.randint(1, 12)) for at in times)
+        faults = stage.faults
+        if dice.random() < 0.12:
+            skip = dice.randint(0, 12)
+            full: Fault = {"status": 429, "endpoint": list(PER_ASSET), "skip": skip, "count": 1}
+            faults = (*faults, full)
+        shared.append(replace(stage, faults=faults, others=others))
+    return shared
 
 
 def _stage(dice: random.Random, symbols: Sequence[str], soft: bool) -> Stage:

@@ -31,6 +31,8 @@ from screener_sql.model import NEVER_RETRIED, ExitCode
 SCHEMA = "financial_screener"
 PATIENCE_S = 90.0
 TICK_S, OPERATOR_S = 0.005, 0.03
+PARTED = ("replace", "cut", "crash", "restart")
+"""Blows that take a pod's lock away, and not the pod."""
 STARTS = 60
 """More than any schedule can make necessary: then a pod dies of itself, again and again."""
 
@@ -392,7 +394,15 @@ class Life:
         simulator.clock(data=self.runs.moment, accounting=begin.isoformat())
         set_clock(self.chaos.database, self._ahead)
         simulator.admin("account", dict(self.runs.account))
-        script = [*self.events, *self.stage.faults]
+        others = [
+            {
+                "kind": "other_clients",
+                "from": (begin + timedelta(seconds=at * self.scale)).isoformat(),
+                "calls": calls,
+            }
+            for at, calls in self.stage.others
+        ]
+        script = [*self.events, *others, *self.stage.faults]
         simulator.admin("faults", {"seed": self.stage.seed, "faults": script})
         seen = len(simulator.admin("log"))
         for number, each in enumerate(self.runs.specs):
@@ -570,8 +580,9 @@ class Life:
                 again.append(
                     f"{self.name}: stored at {stored[subject]}, and fetched again: {entry}"
                 )
-        # A frozen pod may have one request half sent; then others do its work, and it wakes up.
-        if len(again) > sum(blow.what == "replace" for blow in self.stage.blows):
+        # A pod that is parted from its lock may have one request half sent, and be slow or frozen;
+        # then others do its work.
+        if len(again) > sum(blow.what in PARTED for blow in self.stage.blows):
             self.wrong += again
 
     def _tell(self) -> str:

@@ -18,10 +18,15 @@ SESSIONS = int(os.environ.get("YEAR_SESSIONS", "260"))
 QUIET = min(30, SESSIONS // 2)
 """Sessions at the end in which nothing new happens: histories are refetched within 30 days."""
 FIRST, BEGIN = date(2022, 12, 1), datetime(2023, 1, 3, 6, tzinfo=UTC)
-FUNDS, FUND = tuple(f"ZZ{letter}" for letter in "ABCDEFGHIJKL"), {"Type": "ETF"}
-"""What is collected: few, listed by an event each."""
+FUNDS = tuple(f"ZZ{letter}" for letter in "ABCDEFGH")
+"""What is collected: few, listed by an event each. Each lives through two things, far apart."""
 HOURS = 12.0
 """After publication: the next morning, when the session's actions are listed."""
+
+
+def known(code: str) -> dict[str, str]:
+    """What a list tells of a fund, whatever its code becomes."""
+    return {"Type": "ETF", "Name": f"Fund {code}", "Isin": f"IE00{code:0>8}"}
 
 
 def happenings(simulator: Simulator, seed: int) -> list[dict[str, Any]]:
@@ -31,40 +36,58 @@ def happenings(simulator: Simulator, seed: int) -> list[dict[str, Any]]:
     year = simulator.admin("published?exchange=IR&from=2023-01-03&to=2024-02-15")
     days = year["sessions"][5 : SESSIONS - QUIET]
     dice.shuffle(codes)
-    names = iter(codes)
+    a, b, c, d, e, f, g, h = (f"{code}.IR" for code in codes)
 
-    def some_day() -> str:
-        return str(dice.choice(days))
+    def early() -> str:
+        return str(dice.choice(days[: len(days) * 2 // 5]))
 
-    def ticker() -> str:
-        return f"{next(names)}.IR"
+    def late() -> str:
+        return str(dice.choice(days[len(days) * 3 // 5 :]))
+
+    def after(day: str, sessions: int) -> str:
+        return str(year["sessions"][year["sessions"].index(day) + sessions])
 
     listed = FIRST - timedelta(days=30)
+    switched, cut = late(), late()
     events: list[dict[str, Any]] = [
         *(
-            {"kind": "listing", "ticker": f"{code}.IR", "on": str(listed), "set": FUND}
+            {"kind": "listing", "ticker": f"{code}.IR", "on": str(listed), "set": known(code)}
             for code in FUNDS
         ),
-        {"kind": "late", "exchange": "IR", "session": some_day(), "hours": 20},
-        {"kind": "partial", "exchange": "IR", "session": some_day(), "share": 0.4, "hours": 20},
-        {"kind": "missing", "ticker": ticker(), "session": some_day(), "hours": 60},
-        {"kind": "missing", "ticker": ticker(), "session": some_day(), "hours": None},
-        {"kind": "bar", "ticker": ticker(), "session": some_day(), "set": {"low": 0}},
-        {"kind": "bar", "ticker": ticker(), "session": some_day(), "set": {"volume": -5}},
-        {"kind": "split", "ticker": ticker(), "session": some_day(), "ratio": "4/1"},
-        {"kind": "split", "ticker": ticker(), "session": some_day(), "ratio": "1/10"},
+        {"kind": "late", "exchange": "IR", "session": early(), "hours": 20},
+        {"kind": "partial", "exchange": "IR", "session": late(), "share": 0.4, "hours": 20},
+        {"kind": "missing", "ticker": a, "session": early(), "hours": 60},
         {
-            "kind": "split", "ticker": ticker(), "session": some_day(), "ratio": "2/1",
+            "kind": "unit", "ticker": a, "from": switched, "to": after(switched, 1), "factor": 100,
+            "until": f"{after(switched, 12)}T00:00:00Z",
+        },
+        {"kind": "missing", "ticker": b, "session": early(), "hours": None},
+        {"kind": "split", "ticker": b, "session": late(), "ratio": "4/1"},
+        {"kind": "bar", "ticker": c, "session": early(), "set": {"low": 0}},
+        {"kind": "split", "ticker": c, "session": late(), "ratio": "1/10"},
+        {"kind": "bar", "ticker": d, "session": early(), "set": {"volume": -5}},
+        {
+            "kind": "split", "ticker": d, "session": late(), "ratio": "2/1",
             "list_hours": 30, "adjust_hours": 60,
         },
-        {"kind": "dividend", "ticker": ticker(), "session": some_day(), "yield": 0.03},
+        {"kind": "dividend", "ticker": e, "session": early(), "yield": 0.03},
+        {"kind": "delisting", "ticker": e, "on": late()},
         {
-            "kind": "dividend", "ticker": ticker(), "session": some_day(), "yield": 0.05,
+            "kind": "dividend", "ticker": f, "session": early(), "yield": 0.05,
             "list_hours": 40, "adjust_hours": 20,
         },
-        {"kind": "listing", "ticker": "ZZNEW.IR", "on": some_day(), "set": FUND},
-        {"kind": "delisting", "ticker": ticker(), "on": some_day()},
-        {"kind": "delisting", "ticker": ticker(), "on": some_day(), "gone": True},
+        {"kind": "delisting", "ticker": f, "on": late(), "gone": True},
+        {
+            "kind": "volume", "ticker": g, "from": days[0], "to": days[len(days) // 2],
+            "factor": 0.7, "hours": 30,
+        },
+        {"kind": "rename", "ticker": g, "on": late(), "code": "ZZREN"},
+        {"kind": "reuse", "ticker": h, "on": late(), "set": known("ZZTWO")},
+        {"kind": "listing", "ticker": "ZZNEW.IR", "on": early(), "set": known("ZZNEW")},
+        {
+            "kind": "list_truncated", "exchange": "IR", "share": 0.2,
+            "from": f"{cut}T00:00:00Z", "until": f"{after(cut, 2)}T00:00:00Z",
+        },
     ]  # fmt: skip
     answers: list[dict[str, Any]] = [
         {"status": 503, "probability": 0.004},
