@@ -8,7 +8,7 @@ and as a rate needs no scaling.
 
 import asyncio
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from time import perf_counter
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from screener_collector.bars import sort_out
+from screener_collector.bars import Bars, sort_out
 from screener_collector.group import BATCH
 from screener_collector.rules.model import DEFAULTS, SeriesContext
 from screener_collector.rules.series import judge_series
@@ -72,21 +72,33 @@ def prepare(postgres: Postgres) -> list[int]:
 
 
 async def store(url: str, asset_ids: Sequence[int], rows: Sequence[Any]) -> float:
-    """Seconds to store all, a batch a transaction as a group's worker does."""
+    """Seconds to store all as a group's worker does: a batch a transaction, one at a time, while
+    the answers of the next are read."""
     database = Database(await connect_patiently(url, "bench"))
     began = perf_counter()
+    closing: asyncio.Task[None] | None = None
     for at in range(0, len(asset_ids), BATCH):
         incoming = {}
         for asset_id in asset_ids[at : at + BATCH]:
-            bars = sort_out(rows[asset_id % SERIES], FIRST, LAST, LAST).bars
-            judge_series(bars, CONTEXT, DEFAULTS)
-            incoming[asset_id] = bars
-        async with database.transaction() as cursor:
-            await run(cursor, "lock_states", {"asset_ids": list(incoming), "exchange_ids": []})
-            await store_bars(cursor, "bench", incoming)
+            incoming[asset_id] = sort_out(rows[asset_id % SERIES], FIRST, LAST, LAST).bars
+            await asyncio.sleep(0)
+        if closing is not None:
+            await closing
+        closing = asyncio.create_task(close(database, incoming))
+    if closing is not None:
+        await closing
     seconds = perf_counter() - began
     await database.close()
     return seconds
+
+
+async def close(database: Database, incoming: Mapping[int, Bars]) -> None:
+    """Judges and stores a batch."""
+    async with database.transaction() as cursor:
+        await run(cursor, "lock_states", {"asset_ids": list(incoming), "exchange_ids": []})
+        for bars in incoming.values():
+            judge_series(bars, CONTEXT, DEFAULTS)
+        await store_bars(cursor, "bench", incoming)
 
 
 def plainly(url: str, asset_ids: Sequence[int], rows: Sequence[Any]) -> float:
