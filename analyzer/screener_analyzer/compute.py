@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from screener_analyzer import engine
+from screener_analyzer.panel import Matrix, Panel
 from screener_analyzer.registry import REGISTRY, Indicator
 
 
@@ -18,18 +20,31 @@ def compute(
 ) -> dict[str, float | None]:
     """One entry a column of `indicators`, of the last row of `series` (`series.adjusted`): a finite
     number, or None."""
-    values: dict[str, float | None] = {}
-    for indicator in indicators:
-        values |= dict.fromkeys(output.column for output in indicator.outputs)
-        if len(series) < indicator.window or indicator.compute is None:
-            continue
-        bars = _in_reach(series, indicator)
-        if not np.isfinite(bars.to_numpy()).all():
-            continue
-        for output, value in zip(indicator.outputs, indicator.values(bars), strict=True):
-            if len(series) >= output.minimum_bars and math.isfinite(value):
-                values[output.column] = float(value)
-    return values
+    indicators = tuple(indicators)
+    columns = [output.column for indicator in indicators for output in indicator.outputs]
+    if not len(series):
+        return dict.fromkeys(columns)
+
+    def matrix(name: str) -> Matrix:
+        return np.ascontiguousarray(series[name].to_numpy(dtype=np.float64)[:, np.newaxis])
+
+    alone = Panel(
+        open=matrix("open"),
+        high=matrix("high"),
+        low=matrix("low"),
+        close=matrix("close"),
+        volume=matrix("volume"),
+        raw_close=matrix("raw_close"),
+        split_high=matrix("raw_high"),
+        split_low=matrix("raw_low"),
+        split_close=matrix("raw_close"),
+        starts=np.zeros(1, dtype=np.intp),
+    )
+    computed = engine.compute(alone, indicators)
+    return {
+        column: None if math.isnan(values[0, 0]) else float(values[0, 0])
+        for column, values in computed.items()
+    }
 
 
 def differences(
@@ -47,13 +62,6 @@ def differences(
         for column, value in computed.items()
         if not _equal(stored.get(column), value, tolerance)
     }
-
-
-def _in_reach(series: pd.DataFrame, indicator: Indicator) -> pd.DataFrame:
-    columns = list(indicator.inputs)
-    if indicator.reach is None or indicator.reach >= len(series):
-        return series[columns]
-    return series[columns].iloc[-indicator.reach :].reset_index(drop=True)
 
 
 def _equal(one: float | None, other: float | None, tolerance: float) -> bool:

@@ -27,12 +27,12 @@ class Bar(NamedTuple):
 
 def adjusted(bars: Sequence[Bar]) -> pd.DataFrame:
     """One row a bar, oldest first, on a RangeIndex, float64: open, high, low, close, volume,
-    raw_close.
+    raw_high, raw_low, raw_close.
 
     open to close are the raw ones times adj_close / close of their day. All four are multiplied, so
     that a bar without range has none afterwards, which it would not keep if adj_close itself stood
-    beside a product. volume is the stored one, which is adjusted for splits already; raw_close is
-    the stored close. Raises ValueError unless the dates ascend.
+    beside a product. volume is the stored one, which is adjusted for splits already; raw_high to
+    raw_close are stored ones. Raises ValueError unless the dates ascend.
     """
     for earlier, later in pairwise(bars):
         if earlier.date >= later.date:
@@ -44,5 +44,6 @@ def adjusted(bars: Sequence[Bar]) -> pd.DataFrame:
         prices = stored[:, :4] * factor[:, np.newaxis]
     frame = pd.DataFrame(prices, columns=["open", "high", "low", "close"])
     frame["volume"] = stored[:, 5]
-    frame["raw_close"] = close
+    for name, n in (("raw_high", 1), ("raw_low", 2), ("raw_close", 3)):
+        frame[name] = stored[:, n]
     return frame

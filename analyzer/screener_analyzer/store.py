@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
-from screener_analyzer.registry import BARS_READ, COLUMNS
+from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
 from screener_analyzer.series import Bar
 from screener_sql import query
 from screener_sql.connect import connect, translated
@@ -43,7 +43,7 @@ class Work:
     read_at: dt.datetime
     """Taken before the bars were read."""
     bars: tuple[Bar, ...]
-    """Oldest first, at most BARS_READ; empty where `awaits_refetch`."""
+    """Oldest first, at most LONGEST_HISTORY; empty where `awaits_refetch`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class Store:
                 {
                     "asset_ids": [asset_id for asset_id, _ in wanted],
                     "until": [until for _, until in wanted],
-                    "bars": BARS_READ,
+                    "bars": LONGEST_HISTORY,
                 },
             )
             return {

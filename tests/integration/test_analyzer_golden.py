@@ -88,8 +88,7 @@ def indicator_of(case: Published) -> Indicator:
         return found
     window = case.parameters["window"]
     outputs = tuple(replace(output, minimum_bars=window) for output in found.outputs)
-    reach = None if found.reach is None else window
-    return replace(found, parameters=case.parameters, outputs=outputs, reach=reach)
+    return replace(found, parameters=case.parameters, outputs=outputs)
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -1,12 +1,13 @@
 """The registry, the table's columns and the statements that write and read them say the same."""
 
 import re
+from dataclasses import fields
 from importlib.resources import files
 
 import pytest
 
-from screener_analyzer.registry import BARS_READ, COLUMNS, REGISTRY, Indicator
-from screener_analyzer.series import adjusted
+from screener_analyzer.panel import Panel
+from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY, REGISTRY, Indicator
 from screener_sql import query
 
 KEYS = ["asset_id", "calculation_date"]
@@ -48,18 +49,12 @@ def test_names_are_unique_and_sentences_end() -> None:
 
 
 @pytest.mark.parametrize("indicator", REGISTRY, ids=lambda indicator: indicator.name)
-def test_an_indicator_takes_columns_that_a_series_has(indicator: Indicator) -> None:
-    assert set(indicator.inputs) <= set(adjusted([]).columns)
+def test_an_indicator_takes_fields_that_a_panel_has(indicator: Indicator) -> None:
+    assert set(indicator.inputs) <= {field.name for field in fields(Panel)}
 
 
-def test_no_indicator_needs_more_bars_than_are_read() -> None:
-    longest = max(output.minimum_bars for row in REGISTRY for output in row.outputs)
-    assert longest <= BARS_READ
-    assert max(row.reach or 0 for row in REGISTRY) <= BARS_READ
-    assert BARS_READ >= 540
-
-
-@pytest.mark.parametrize("indicator", REGISTRY, ids=lambda indicator: indicator.name)
-def test_a_reach_holds_what_every_output_needs(indicator: Indicator) -> None:
-    if indicator.reach is not None:
-        assert indicator.reach >= max(output.minimum_bars for output in indicator.outputs)
+def test_no_output_needs_more_bars_than_are_read() -> None:
+    outputs = [output for row in REGISTRY for output in row.outputs]
+    assert max(output.history for output in outputs) <= LONGEST_HISTORY
+    assert all(output.history == 0 or output.history >= output.minimum_bars for output in outputs)
+    assert LONGEST_HISTORY >= 540

@@ -23,6 +23,8 @@ def test_every_price_of_a_day_is_scaled_and_volume_is_not() -> None:
         "low": [24.5, 28.0],
         "close": [25.0, 30.0],
         "volume": [7.0, 9.0],
+        "raw_high": [102.0, 32.0],
+        "raw_low": [98.0, 28.0],
         "raw_close": [100.0, 30.0],
     }
 

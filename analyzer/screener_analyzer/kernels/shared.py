@@ -1,0 +1,25 @@
+"""Core: what several kernels share."""
+
+import numpy as np
+
+from screener_analyzer.panel import Matrix, Panel
+from screener_analyzer.rolling import lagged
+
+
+def typical_price(panel: Panel, rows: int) -> Matrix:
+    """Mean of high, low and close, of the last `rows` rows."""
+    return (panel.high[-rows:] + panel.low[-rows:] + panel.close[-rows:]) / 3.0
+
+
+def ratio(above: Matrix, below: Matrix) -> Matrix:
+    """above / below; NaN where below is 0."""
+    out = above / below
+    out[below == 0] = np.nan
+    return out
+
+
+def change(values: Matrix, ago: int, rows: int) -> Matrix:
+    """Of each of the last `rows` rows since `ago` rows before, as a share of what it was; NaN where
+    that was 0."""
+    before = lagged(values, ago, rows)
+    return ratio(values[-len(before) :] - before, before)
