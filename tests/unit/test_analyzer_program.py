@@ -1,13 +1,15 @@
 """The program around the core: settings, how an item ends, log lines, last words."""
 
 import datetime as dt
+import math
 
+import numpy as np
 import pytest
 
-from screener_analyzer.run import compute_item
-from screener_analyzer.series import Bar
+from screener_analyzer import judge
+from screener_analyzer.run import Mismatch, results_of, verified
 from screener_analyzer.settings import Settings, from_environment
-from screener_analyzer.store import Work
+from screener_analyzer.store import Bars, Chunk, Sampled, Work, day_of
 from screener_sql.errors import BadSetting
 
 DAY = dt.date(2024, 1, 2)
@@ -16,27 +18,36 @@ COMPLETE = {
     "DATABASE_URL": "postgresql://analyzer:hunter2@db/screener",
     "EXECUTION_ID": "0b5c",
     "POD_NAME": "run-indicators-1-x7k2p",
+    "CHUNK": "50",
     "LOG_FORMAT": "text",
 }
 
 
-def bar(day: int) -> Bar:
-    return Bar(DAY + dt.timedelta(day), 9.0, 11.0, 8.0, 10.0, 10.0, 100)
+def bars(*lengths: int) -> Bars:
+    """Bars that only differ by day, of assets with so many."""
+    count = sum(lengths)
+    days = [day for length in lengths for day in range(length)]
+    return Bars(
+        np.array(days, dtype=np.int32) + 8767,
+        np.tile([9.0, 11.0, 8.0, 10.0, 10.0, 100.0], (count, 1)),
+        np.array(lengths, dtype=np.intp),
+    )
 
 
-def work(*bars: Bar, awaits_refetch: bool = False, until: dt.date | None = None) -> Work:
-    return Work(7, 3, "SAN.MC", until, awaits_refetch, NOON, bars)
+def work(asset_id: int = 3, *, awaits_refetch: bool = False, until: dt.date | None = None) -> Work:
+    return Work(asset_id + 4, asset_id, f"A{asset_id}.MC", until, awaits_refetch)
 
 
 def test_settings_come_from_the_environment() -> None:
     assert from_environment(COMPLETE) == Settings(
-        "postgresql://analyzer:hunter2@db/screener", "0b5c", "run-indicators-1-x7k2p", "text"
+        "postgresql://analyzer:hunter2@db/screener", "0b5c", "run-indicators-1-x7k2p", 50, "text"
     )
 
 
 def test_what_may_be_left_out_has_a_default() -> None:
     settings = from_environment({name: COMPLETE[name] for name in ("DATABASE_URL", "EXECUTION_ID")})
     assert settings.log_format == "json"
+    assert settings.chunk == 2_000
     assert settings.pod
 
 
@@ -45,9 +56,10 @@ def test_what_may_be_left_out_has_a_default() -> None:
     [
         ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
         ({"EXECUTION_ID": "  "}, "EXECUTION_ID is not set"),
+        ({"CHUNK": "0"}, "CHUNK must be a number from 1 to 100000"),
         ({"LOG_FORMAT": "xml"}, "LOG_FORMAT must be one of json, text"),
     ],
-    ids=["no database", "a blank run", "an unknown log format"],
+    ids=["no database", "a blank run", "no chunk", "an unknown log format"],
 )
 def test_a_bad_setting_is_named_and_no_value_is_shown(change: dict[str, str], said: str) -> None:
     with pytest.raises(BadSetting, match=said) as caught:
@@ -59,35 +71,83 @@ def test_settings_show_no_password() -> None:
     assert "hunter2" not in repr(from_environment(COMPLETE))
 
 
-def test_an_item_with_bars_succeeds_with_the_row_of_its_last_bar() -> None:
-    result = compute_item(work(bar(0), bar(1)))
-    assert result.state == "succeeded"
-    assert result.row is not None
-    assert (result.row.calculation_date, result.row.bars_used) == (bar(1).date, 2)
-    assert result.row.values["current_price"] == 10.0
+def test_items_with_bars_succeed_with_the_rows_of_their_last_bars() -> None:
+    results, rows = results_of(Chunk((work(3), work(4)), NOON, bars(2, 1)))
+    assert [result.state for result in results] == ["succeeded", "succeeded"]
+    assert rows.asset_ids.tolist() == [3, 4]
+    assert [day_of(day) for day in rows.days] == [DAY + dt.timedelta(1), DAY]
+    assert rows.bars_used.tolist() == [2, 1]
+    assert rows.values["current_price"].tolist() == [10.0, 10.0]
 
 
 @pytest.mark.parametrize(
-    ("item", "ending"),
+    ("item", "length", "ending"),
     [
-        (work(), ("failed", "no_bars", "no bar is stored")),
-        (work(until=DAY), ("failed", "no_bars", "no bar is stored up to 2024-01-02")),
+        (work(), 0, ("failed", "no_bars", "no bar is stored")),
+        (work(until=DAY), 0, ("failed", "no_bars", "no bar is stored up to 2024-01-02")),
         (
-            work(bar(0), awaits_refetch=True),
+            work(awaits_refetch=True), 0,
             ("skipped", "awaiting_refetch", "its history must be fetched again first"),
         ),
-        (
-            work(bar(1), bar(0)),
-            ("failed", "compute_error", "computing its indicators failed: ValueError"),
-        ),
     ],
-    ids=["no bars", "no bars up to a day", "a history to be fetched again", "bars out of order"],
-)
+    ids=["no bars", "no bars up to a day", "a history to be fetched again"],
+)  # fmt: skip
 def test_an_item_that_does_not_succeed_says_why(
-    item: Work, ending: tuple[str, str, str], caplog: pytest.LogCaptureFixture
+    item: Work, length: int, ending: tuple[str, str, str]
 ) -> None:
-    result = compute_item(item)
+    [result, other], rows = results_of(Chunk((item, work(9)), NOON, bars(length, 5)))
     assert (result.state, result.error_code, result.message) == ending
-    assert result.row is None
-    logged = [record for record in caplog.records if record.exc_info]
-    assert len(logged) == (ending[1] == "compute_error"), "a fault leaves its traceback in the log"
+    assert other.state == "succeeded"
+    assert rows.asset_ids.tolist() == [9]
+
+
+def test_a_fault_ends_the_item_that_it_is_of_only(caplog: pytest.LogCaptureFixture) -> None:
+    good = bars(5, 5, 5)
+    faulty = Bars(good.dates, good.values.astype(object), good.lengths)  # type: ignore[arg-type]
+    faulty.values[7, 3] = "12"
+    results, rows = results_of(Chunk((work(3), work(4), work(5)), NOON, faulty))
+    assert [(result.state, result.error_code) for result in results] == [
+        ("succeeded", None), ("failed", "compute_error"), ("succeeded", None),
+    ]  # fmt: skip
+    assert results[1].message == "computing its indicators failed: TypeError"
+    assert rows.asset_ids.tolist() == [3, 5]
+    assert sum(bool(record.exc_info) for record in caplog.records) == 1
+
+
+def sampled(**changed: float | None) -> Sampled:
+    """A row as it should be, apart from what is changed."""
+    random = np.random.default_rng(1)
+    close = 50 + random.normal(0, 1, 300).cumsum()
+    values = np.stack([close, close + 1, close - 1, close, close, close * 100], axis=1)
+    right = judge.judged(judge.frame(values))
+    return Sampled(
+        "SAN.MC", DAY, right | changed,
+        Bars(np.arange(300, dtype=np.int32), values, np.array([300])),
+    )  # fmt: skip
+
+
+def test_rows_that_the_judge_agrees_with_deviate_by_little() -> None:
+    assert verified([sampled(), sampled()]) == 0
+    rsi = sampled().values["rsi_14"]
+    assert rsi is not None
+    assert verified([sampled(), sampled(rsi_14=rsi + 1e-5)]) == pytest.approx(1e-7)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "deviation"),
+    [
+        ({"rsi_14": 99.0}, "rsi_14 is 99.0, should be ", None),
+        ({"adx": None}, "adx is None, should be ", math.inf),
+        ({"sma_50": math.nan}, "sma_50 is nan, should be ", math.inf),
+    ],
+    ids=["another value", "NULL for a value", "not a number"],
+)
+def test_a_row_that_the_judge_does_not_agree_with_is_named(
+    changed: dict[str, float | None], said: str, deviation: float | None
+) -> None:
+    with pytest.raises(Mismatch) as caught:
+        verified([sampled(), sampled(**changed)])
+    assert caught.value.message.startswith("indicators of SAN.MC on 2024-01-02 differ: ")
+    assert said in caught.value.message
+    assert caught.value.deviation > 1e-6
+    assert deviation is None or caught.value.deviation == deviation
