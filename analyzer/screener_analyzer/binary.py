@@ -24,7 +24,8 @@ _TRAILER = b"\xff\xff"
 
 def unpack(packed: Sequence[bytes]) -> tuple[Days, Matrix, NDArray[np.intp]]:
     """Bars of assets, one bytes an asset -> dates, (bars, open high low close adj_close volume),
-    bars of each asset. Each asset's bars ascend by date, whatever order they came in."""
+    bars of each asset. Each asset's bars ascend by date, whatever order they came in; one whose
+    close is NaN has no volume either."""
     rows = np.frombuffer(b"".join(packed), PACKED)
     lengths = np.array([len(each) // PACKED.itemsize for each in packed], dtype=np.intp)
     dates = rows["date"].astype(np.int32)
@@ -34,19 +35,25 @@ def unpack(packed: Sequence[bytes]) -> tuple[Days, Matrix, NDArray[np.intp]]:
         rows, dates = rows[order], dates[order]
     values = np.empty((len(rows), 6))
     values[:, :5] = rows["prices"]
-    values[:, 5] = rows["volume"]
+    values[:, 5] = np.where(np.isnan(values[:, 3]), np.nan, rows["volume"])
     return dates, values, lengths
 
 
 def last(
-    dates: Days, values: Matrix, lengths: NDArray[np.intp], bars: int
+    dates: Days, values: Matrix, lengths: NDArray[np.intp], bars: int, since: int | None = None
 ) -> tuple[Days, Matrix, NDArray[np.intp]]:
-    """At most the last `bars` of each asset."""
-    if (lengths <= bars).all():
+    """At most the last `bars` of each asset; with those since a day, at most so many before it."""
+    counts = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(dates))
+    kept = counts <= bars
+    if since is not None:
+        later = dates >= since
+        of_asset = np.repeat(np.arange(len(lengths)), lengths)
+        kept = counts <= bars + np.bincount(of_asset[later], minlength=len(lengths))[of_asset]
+    if kept.all():
         return dates, values, lengths
-    from_end = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(dates))
-    kept = from_end <= bars
-    return dates[kept], values[kept], np.minimum(lengths, bars)
+    before = np.concatenate([[0], np.cumsum(kept)])
+    ends = np.cumsum(lengths)
+    return dates[kept], values[kept], before[ends] - before[ends - lengths]
 
 
 def encode(fields: Sequence[NDArray[Any]]) -> bytes:

@@ -1,68 +1,104 @@
 """Core: stored bars of many assets -> rows of technical_indicators."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from screener_analyzer.binary import Days
+from screener_analyzer.bars import TO_UNIX_DAYS, Bars
 from screener_analyzer.engine import compute
-from screener_analyzer.panel import Matrix, panel
-from screener_analyzer.registry import COLUMNS
+from screener_analyzer.panel import Adjusted, panel
+from screener_analyzer.registry import REGISTRY, Indicator
 from screener_analyzer.rows import Rows
 
 logger = logging.getLogger(__name__)
 
+Faults = dict[int, Exception]
+"""What went wrong, by asset."""
 
-def rebased(values: Matrix, lengths: NDArray[np.intp]) -> Matrix:
-    """The bars with each asset's adj_close such that its last one is its close: as they stood on
-    that day, whatever was paid or split since."""
-    ends = np.cumsum(lengths) - 1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        factor = values[ends, 3] / values[ends, 4]
-    if (factor == 1.0).all():
-        return values
-    out = values.copy()
-    out[:, 4] *= np.repeat(factor, lengths)
-    return out
+LONG_GROUP = 20
+"""How many assets with a long history are computed together, as a panel is as long as its longest
+asset."""
 
 
-def latest(
-    asset_ids: NDArray[np.int32], dates: Days, values: Matrix, lengths: NDArray[np.intp]
-) -> tuple[Rows, dict[int, Exception]]:
-    """The row of each asset's last bar, and what went wrong, by asset, for those without.
+def rows_of(
+    asset_ids: NDArray[np.int32],
+    bars: Bars,
+    *,
+    usual: int,
+    adjusted: Adjusted = "all",
+    since: int | None = None,
+    indicators: Sequence[Indicator] = REGISTRY,
+) -> tuple[Rows, Faults]:
+    """The row of each asset's last bar and of its bars from day `since` on, and what went wrong, by
+    asset, for those without.
 
-    Assets one after another, each with a bar at least, its oldest first.
+    Each asset has a bar at least. `usual`: how many bars most have at most.
     """
+    rows = Rows.none()
+    faults: Faults = {}
+    long = bars.lengths > usual
+    groups = [np.flatnonzero(~long)]
+    longer = np.flatnonzero(long)
+    groups += [longer[at : at + LONG_GROUP] for at in range(0, len(longer), LONG_GROUP)]
+    for group in groups:
+        if len(group):
+            chosen = np.zeros(len(asset_ids), dtype=np.bool_)
+            chosen[group] = True
+            more, wrong = _panel_rows(
+                asset_ids[chosen], bars.of(chosen), adjusted, since, indicators
+            )
+            rows, faults = rows.with_more(more), faults | wrong
+    return rows, faults
+
+
+def _panel_rows(
+    asset_ids: NDArray[np.int32],
+    bars: Bars,
+    adjusted: Adjusted,
+    since: int | None,
+    indicators: Sequence[Indicator],
+) -> tuple[Rows, Faults]:
+    ends = np.cumsum(bars.lengths)
+    wanted = np.zeros(len(bars.dates), dtype=np.bool_)
+    if since is not None:
+        wanted = bars.dates >= since
+    wanted[ends - 1] = True
+    counts = np.add.reduceat(wanted, ends - bars.lengths, dtype=np.intp)
     try:
-        columns = compute(panel(rebased(values, lengths), lengths.tolist())) if len(lengths) else {}
+        columns = compute(
+            panel(
+                bars.values,
+                bars.lengths.tolist(),
+                dates=bars.dates + np.int32(TO_UNIX_DAYS),
+                split_factors=bars.splits,
+                benchmark=bars.benchmark,
+                adjusted=adjusted,
+            ),
+            indicators,
+            rows=int(counts.max()),
+        )
     except Exception as error:
-        if len(lengths) == 1:
+        if len(asset_ids) == 1:
             logger.exception("computing failed", extra={"asset_id": int(asset_ids[0])})
-            return _none(), {int(asset_ids[0]): error}
+            return Rows.none(), {int(asset_ids[0]): error}
         # One of them is at fault: it is found by halving.
-        half = len(lengths) // 2
-        at = int(lengths[:half].sum())
-        first, faults = latest(asset_ids[:half], dates[:at], values[:at], lengths[:half])
-        second, more = latest(asset_ids[half:], dates[at:], values[at:], lengths[half:])
+        half = len(asset_ids) // 2
+        first, faults = _panel_rows(
+            asset_ids[:half], bars.part(0, half), adjusted, since, indicators
+        )
+        second, more = _panel_rows(
+            asset_ids[half:], bars.part(half, len(asset_ids)), adjusted, since, indicators
+        )
         return first.with_more(second), faults | more
-    if not columns:
-        return _none(), {}
-    return (
-        Rows(
-            asset_ids,
-            dates[np.cumsum(lengths) - 1],
-            {column: columns[column][-1] for column in COLUMNS},
-            lengths.astype(np.int32),
-        ),
-        {},
+    in_rows = np.arange(counts.max()) >= (counts.max() - counts)[:, np.newaxis]
+    within = np.arange(1, len(bars.dates) + 1) - np.repeat(ends - bars.lengths, bars.lengths)
+    rows = Rows(
+        np.repeat(asset_ids, counts),
+        bars.dates[wanted],
+        {column: values.T[in_rows] for column, values in columns.items()},
+        within[wanted].astype(np.int32),
     )
-
-
-def _none() -> Rows:
-    return Rows(
-        np.zeros(0, dtype=np.int32),
-        np.zeros(0, dtype=np.int32),
-        {column: np.zeros(0) for column in COLUMNS},
-        np.zeros(0, dtype=np.int32),
-    )
+    # A bar that was set aside has no row.
+    return rows.where(np.isfinite(bars.values[wanted, 3])), {}

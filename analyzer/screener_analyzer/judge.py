@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from ta.momentum import RSIIndicator, StochasticOscillator, StochRSIIndicator
 from ta.trend import (
     MACD,
@@ -36,7 +37,7 @@ from ta.trend import (
 )
 from ta.volatility import AverageTrueRange, BollingerBands
 
-from screener_analyzer.panel import Matrix
+from screener_analyzer.panel import Adjusted, Matrix
 from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY
 
 TRADING_DAYS_A_YEAR = 252
@@ -262,18 +263,24 @@ _MINIMUM = {
 }
 
 
-def frame(bars: Matrix) -> pd.DataFrame:
-    """An asset's stored bars (bars, open high low close adj_close volume), oldest first, as
-    adjusted columns on a RangeIndex: open, high, low, close, volume, raw_close."""
+def frame(bars: Matrix, splits: NDArray[np.float64], adjusted: Adjusted = "all") -> pd.DataFrame:
+    """An asset's stored bars (bars, open high low close adj_close volume), oldest first, with what
+    adjusts each for splits, as they stood on the last one's day: adjusted columns on a RangeIndex:
+    open, high, low, close, volume, raw_close.
+
+    Begins after the last bar without values: nothing is computed across it.
+    """
+    holes = np.flatnonzero(~np.isfinite(bars).all(axis=1))
+    if len(holes):
+        bars, splits = bars[holes[-1] + 1 :], splits[holes[-1] + 1 :]
     close = bars[:, 3]
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = bars[:, 4] / close
-        adjusted = pd.DataFrame(
-            bars[:, :4] * factor[:, np.newaxis], columns=["open", "high", "low", "close"]
-        )
-    adjusted["volume"] = bars[:, 5]
-    adjusted["raw_close"] = close
-    return adjusted
+        factor = {"all": bars[:, 4] / close, "splits": splits, "none": np.ones(len(bars))}[adjusted]
+        prices = bars[:, :4] * (factor / factor[-1])[:, np.newaxis]
+    found = pd.DataFrame(prices, columns=["open", "high", "low", "close"])
+    found["volume"] = bars[:, 5] * (splits if adjusted == "none" else splits[-1])
+    found["raw_close"] = close
+    return found
 
 
 def judged(bars: pd.DataFrame) -> dict[str, float | None]:
@@ -294,16 +301,26 @@ def judged(bars: pd.DataFrame) -> dict[str, float | None]:
 
 
 def deviations(
-    stored: Mapping[str, float | None], right: Mapping[str, float | None], close: float
+    stored: Mapping[str, float | None],
+    right: Mapping[str, float | None],
+    close: float,
+    *,
+    with_holes: bool = False,
 ) -> dict[str, float]:
     """By judged column, how far the stored value is from the right one, relative to the larger of
-    that and the column's scale; infinite where one of the two alone is None."""
+    that and the column's scale; infinite where one of the two alone is None.
+
+    `with_holes`: the history has bars without values, which `frame` leaves out, so that a stored
+    None is right whatever the judge has.
+    """
     found = {}
     for judge in JUDGES:
         scale = close if judge.scale is None else judge.scale
         for column in judge.columns:
             mine, theirs = stored[column], right[column]
-            if mine is None or theirs is None:
+            if mine is None and with_holes:
+                found[column] = 0.0
+            elif mine is None or theirs is None:
                 found[column] = 0.0 if mine is theirs else math.inf
             else:
                 deviation = abs(mine - theirs) / max(abs(theirs), scale)

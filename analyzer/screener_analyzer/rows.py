@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screener_analyzer.binary import Days
+from screener_analyzer.registry import COLUMNS
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -22,9 +23,20 @@ class Rows:
     def __len__(self) -> int:
         return len(self.asset_ids)
 
+    @classmethod
+    def none(cls) -> "Rows":
+        """No row."""
+        nothing = np.zeros(0, dtype=np.int32)
+        return cls(nothing, nothing, {column: np.zeros(0) for column in COLUMNS}, nothing)
+
     def of(self, asset_ids: Collection[int]) -> "Rows":
         """Those of these assets."""
-        kept = np.isin(self.asset_ids, list(asset_ids))
+        return self.where(np.isin(self.asset_ids, list(asset_ids)))
+
+    def where(self, kept: NDArray[np.bool_]) -> "Rows":
+        """Some of them."""
+        if kept.all():
+            return self
         return Rows(
             self.asset_ids[kept],
             self.days[kept],
@@ -34,6 +46,8 @@ class Rows:
 
     def with_more(self, more: "Rows") -> "Rows":
         """These and then those."""
+        if not len(self):
+            return more
         return Rows(
             np.concatenate([self.asset_ids, more.asset_ids]),
             np.concatenate([self.days, more.days]),

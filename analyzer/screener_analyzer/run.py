@@ -9,6 +9,7 @@ import datetime as dt
 import logging
 import math
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,17 +17,19 @@ from dataclasses import replace
 import numpy as np
 
 from screener_analyzer import judge
-from screener_analyzer.computing import latest
+from screener_analyzer.computing import rows_of
+from screener_analyzer.registry import LONGEST_HISTORY
 from screener_analyzer.rows import Rows
-from screener_analyzer.store import Chunk, Result, Sampled, Store, day_of
+from screener_analyzer.spec import Adjusted, Spec
+from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store, day_of, days_of
 from screener_analyzer.worker import Worker
 from screener_sql.errors import BadSetting
 from screener_sql.model import ErrorCode, ExitCode
 
 logger = logging.getLogger(__name__)
 
-SAMPLE = 20
-"""Rows of a run that the judge computes again before they count."""
+HISTORY_SHARE = 20
+"""So many times fewer items are a chunk where every day is computed."""
 TOLERANCE = 1e-6
 """The largest deviation of a row from the judge's, relative, that is stored."""
 WAIT_S = 1.0
@@ -64,7 +67,7 @@ def run(store: Store, worker: Worker, pause: Callable[[float], None], *, chunk: 
         logger.info("the run is done already", extra={"verified": found.verified})
         return ExitCode.DONE if found.verified else ExitCode.NOT_VERIFIED
     try:
-        _end_all_items(store, worker, pause, found.planned, chunk)
+        _end_all_items(store, worker, pause, found, chunk)
     except Terminated:
         store.release(worker.worker_id)
         raise
@@ -82,18 +85,20 @@ def run(store: Store, worker: Worker, pause: Callable[[float], None], *, chunk: 
     return ExitCode.DONE if verified else ExitCode.NOT_VERIFIED
 
 
-def results_of(chunk: Chunk) -> tuple[list[Result], Rows]:
+def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Rows]:
     """How each item of the chunk ends, and the rows of those that succeed.
 
     A fault of a computation ends the item that it is of only.
     """
     started = time.perf_counter()
     chosen = [place for place, work in enumerate(chunk.works) if chunk.bars.lengths[place]]
-    rows, faults = latest(
+    since = None if spec.history_from is None else days_of(spec.history_from)
+    rows, faults = rows_of(
         np.array([chunk.works[place].asset_id for place in chosen], dtype=np.int32),
-        chunk.bars.dates,
-        chunk.bars.values,
-        chunk.bars.lengths[chosen],
+        chunk.bars.of(chunk.bars.lengths > 0),
+        usual=LONGEST_HISTORY if since is None else sys.maxsize,
+        adjusted=spec.adjusted,
+        since=since,
     )
     each_ms = round((time.perf_counter() - started) * 1000 / max(1, len(chunk.works)))
     results = []
@@ -117,16 +122,18 @@ def results_of(chunk: Chunk) -> tuple[list[Result], Rows]:
     return results, rows
 
 
-def verified(sample: Sequence[Sampled]) -> float:
+def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
     """The largest deviation of the sampled rows from what the judge computes.
 
     Raises Mismatch where one is over TOLERANCE.
     """
     largest = 0.0
     for row in sample:
-        frame = judge.frame(row.bars.values)
+        frame = judge.frame(row.bars, row.splits, adjusted)
         right = judge.judged(frame)
-        found = judge.deviations(row.values, right, abs(float(frame["close"].iloc[-1])))
+        found = judge.deviations(
+            row.values, right, float(frame["close"].iloc[-1]), with_holes=len(frame) < len(row.bars)
+        )
         worst = max(found.values(), default=0.0)
         if worst > TOLERANCE:
             columns = ", ".join(
@@ -141,15 +148,18 @@ def verified(sample: Sequence[Sampled]) -> float:
 
 
 def _end_all_items(
-    store: Store, worker: Worker, pause: Callable[[float], None], planned: int, size: int
+    store: Store, worker: Worker, pause: Callable[[float], None], found: Slice, size: int
 ) -> None:
     ended_here = 0
+    since = found.spec.history_from
+    if since is not None:
+        size = max(1, size // HISTORY_SHARE)
     while True:
         pause(0)
         worker.check()
-        chunk = store.read(worker.worker_id, store.claim(worker.worker_id, size))
+        chunk = store.read(worker.worker_id, store.claim(worker.worker_id, size), since)
         pause(0)
-        ended = _end_chunk(store, worker, chunk, planned, pause) if chunk else 0
+        ended = _end_chunk(store, worker, chunk, found, pause) if chunk else 0
         if ended:
             ended_here += ended
             logger.info("chunk stored", extra={"items": ended, "items_total": ended_here})
@@ -161,10 +171,10 @@ def _end_all_items(
 
 
 def _end_chunk(
-    store: Store, worker: Worker, chunk: Chunk, planned: int, pause: Callable[[float], None]
+    store: Store, worker: Worker, chunk: Chunk, found: Slice, pause: Callable[[float], None]
 ) -> int:
     """How many items it ended."""
-    results, rows = results_of(chunk)
+    results, rows = results_of(chunk, found.spec)
     pause(0)
     try:
         with store.taken(worker.worker_id, chunk.works) as taken:
@@ -173,8 +183,8 @@ def _end_chunk(
                 return 0
             kept = rows.of({r.work.asset_id for r in mine if r.state == "succeeded"})
             replaced = store.store(kept, chunk.read_at)
-            sample = store.sample(_chosen(kept, planned), chunk.read_at)
-            deviation = verified(sample)
+            sample = store.sample(_chosen(kept, len(mine), found), chunk.read_at)
+            deviation = verified(sample, found.spec.adjusted)
             pause(0)
             store.end(mine, started_at=chunk.read_at, rows=kept, replaced=replaced)
             if sample:
@@ -210,8 +220,8 @@ def _fail_chunk(
     return len(ended)
 
 
-def _chosen(rows: Rows, planned: int) -> list[tuple[int, dt.date]]:
+def _chosen(rows: Rows, items: int, found: Slice) -> list[tuple[int, dt.date]]:
     """The chunk's share of the run's sample, at random."""
-    size = math.ceil(SAMPLE * len(rows) / max(planned, 1))
+    size = math.ceil(found.spec.sample * items / max(found.planned, items))
     places = random.sample(range(len(rows)), min(size, len(rows)))
     return [(int(rows.asset_ids[place]), day_of(rows.days[place])) for place in places]

@@ -18,15 +18,20 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed, Identifier
 
 from screener_analyzer import binary
+from screener_analyzer.bars import Bars, split_factors, unmoved
 from screener_analyzer.binary import Days
-from screener_analyzer.panel import Matrix
+from screener_analyzer.panel import Matrix, benchmark_closes
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
 from screener_analyzer.rows import Rows
+from screener_analyzer.spec import Spec
 from screener_sql import query
 from screener_sql.connect import connect, translated
 
 FIRST_DAY = dt.date(1, 1, 1)
 LAST_DAY = dt.date(9999, 12, 31)
+UNMOVED = 180
+"""So many last closes without a change, and an asset is read whole: of what its averages carry from
+before, nothing is small enough then."""
 DAYS_A_BAR = 1.5
 """How many days of the calendar a session takes, with a margin; see `Store.read`."""
 
@@ -39,6 +44,7 @@ class Slice:
     verified: bool | None
     planned: int
     """Items that are, or were, to be computed."""
+    spec: Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +57,7 @@ class Work:
     until: dt.date | None
     """The newest date to use; None: whatever is stored."""
     awaits_refetch: bool
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Bars:
-    """Bars of assets one after another, each asset's oldest first, as they are stored."""
-
-    dates: Days
-    values: Matrix
-    """(bars, open high low close adj_close volume)"""
-    lengths: NDArray[np.intp]
-    """Of each asset; 0 for one without."""
+    exchange_id: int
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -72,7 +68,8 @@ class Chunk:
     read_at: dt.datetime
     """Taken before the bars were read."""
     bars: Bars
-    """The last LONGEST_HISTORY at most of the asset of each of `works`; none where it
+    """Of the asset of each of `works`: the last LONGEST_HISTORY at most up to the first day that is
+    to be computed, and those since; all where the last of them do not move. None where it
     `awaits_refetch`."""
 
 
@@ -95,8 +92,10 @@ class Sampled:
     ticker: str
     day: dt.date
     values: dict[str, float | None]
-    bars: Bars
-    """All that are stored up to its day."""
+    bars: Matrix
+    """All that are stored up to its day: (bars, open high low close adj_close volume)."""
+    splits: NDArray[np.float64]
+    """As `Bars.splits`."""
 
 
 class Store:
@@ -117,7 +116,9 @@ class Store:
     def start_slice(self) -> Slice | None:
         """Notes that the slice has begun. None: the run has no such slice."""
         row = self._one("analyzer/start_slice")
-        return None if row is None else Slice(*row)
+        if row is None:
+            return None
+        return Slice(row[0], row[1], row[2], Spec.from_json(row[3] or {}))
 
     def claim(self, worker_id: int, chunk: int) -> list[int]:
         """At most `chunk` item ids that are this worker's, from now on or still."""
@@ -128,9 +129,11 @@ class Store:
             ).fetchall()
         return [item_id for (item_id,) in rows]
 
-    def read(self, worker_id: int, item_ids: Sequence[int]) -> Chunk | None:
+    def read(
+        self, worker_id: int, item_ids: Sequence[int], since: dt.date | None = None
+    ) -> Chunk | None:
         """The claimed items with their bars, without those whose assets are being written just now;
-        None if no item is left.
+        None if no item is left. `since`: every day from it on is to be computed.
 
         A writer that comes later waits until the bars are read, so a change is either in them or
         newer than `read_at`.
@@ -142,10 +145,10 @@ class Store:
             ).fetchall()
             if not held:
                 return None
-            works = tuple(Work(*row[:5]) for row in held)
-            newest = max((row[5] for row in held if row[5] is not None), default=None)
-            bars = self._bars(works, newest)
-        return Chunk(works, held[0][6], bars)
+            works = tuple(Work(*row[:6]) for row in held)
+            newest = max((row[6] for row in held if row[6] is not None), default=None)
+            bars = self._bars(works, newest, since)
+        return Chunk(works, held[0][7], bars)
 
     @contextmanager
     def taken(self, worker_id: int, works: Sequence[Work]) -> Iterator[set[int]]:
@@ -204,10 +207,8 @@ class Store:
                 },
             ).fetchall()
         return [
-            Sampled(
-                ticker, day, dict(zip(COLUMNS, values, strict=True)), Bars(*binary.unpack([packed]))
-            )
-            for ticker, day, packed, values in found
+            Sampled(ticker, day, dict(zip(COLUMNS, values, strict=True)), *_whole(packed, splits))
+            for ticker, day, packed, splits, values in found
         ]
 
     def end(
@@ -276,7 +277,7 @@ class Store:
                 query(name), {"execution_id": self._execution_id, **parameters}
             ).fetchone()
 
-    def _bars(self, works: Sequence[Work], newest: dt.date | None) -> Bars:
+    def _bars(self, works: Sequence[Work], newest: dt.date | None, since: dt.date | None) -> Bars:
         """As `Chunk.bars`. `newest`: about when the last bars are.
 
         A range of days is read many times faster than so many bars of each asset; what it leaves
@@ -284,22 +285,71 @@ class Store:
         """
         wanted = [work.asset_id for work in works if not work.awaits_refetch]
         until = next((work.until for work in works if work.until), LAST_DAY)
-        reach = dt.timedelta(days=LONGEST_HISTORY * DAYS_A_BAR)
-        after = max(min(newest or until, until), FIRST_DAY + reach) - reach
+        reach = dt.timedelta(days=round(LONGEST_HISTORY * DAYS_A_BAR))
+        first = min(day for day in (newest or until, until, since) if day is not None)
+        after = max(first, FIRST_DAY + reach) - reach
         packed = self._packed("analyzer/read_bars", wanted, until=until, after=after)
-        short = [
-            asset_id
-            for asset_id in wanted
-            if len(packed.get(asset_id, b"")) < LONGEST_HISTORY * binary.PACKED.itemsize
-        ]
-        before = self._packed("analyzer/read_bars_before", short, until=after, bars=LONGEST_HISTORY)
+        before = self._packed(
+            "analyzer/read_bars_before", wanted, until=after, bars=LONGEST_HISTORY
+        )
         for asset_id, more in before.items():
             packed[asset_id] = more + packed.get(asset_id, b"")
-        return Bars(
-            *binary.last(
-                *binary.unpack([packed.pop(work.asset_id, b"") for work in works]),
-                LONGEST_HISTORY,
+        in_order = [packed.pop(work.asset_id, b"") for work in works]
+        dates, values, lengths = self._kept(in_order, since)
+        still = np.flatnonzero(unmoved(values, lengths, UNMOVED)).tolist()
+        if still:
+            whole = self._packed(
+                "analyzer/read_bars",
+                [works[place].asset_id for place in still],
+                until=until,
+                after=FIRST_DAY,
             )
+            parts = np.split(values, np.cumsum(lengths)[:-1])
+            days = np.split(dates, np.cumsum(lengths)[:-1])
+            for place in still:
+                days[place], parts[place], _ = binary.unpack([whole[works[place].asset_id]])
+            dates, values = np.concatenate(days), np.concatenate(parts)
+            lengths = np.array([len(part) for part in days], dtype=np.intp)
+        return self._with_actions(works, until, dates, values, lengths)
+
+    def _with_actions(
+        self,
+        works: Sequence[Work],
+        until: dt.date,
+        dates: Days,
+        values: Matrix,
+        lengths: NDArray[np.intp],
+    ) -> Bars:
+        places = {work.asset_id: place for place, work in enumerate(works)}
+        splits: dict[int, list[tuple[int, float]]] = {}
+        for asset_id, day, ratio in self._connection.execute(
+            query("analyzer/read_splits"), {"asset_ids": list(places)}
+        ):
+            splits.setdefault(places[asset_id], []).append((days_of(day), ratio))
+        benchmark = np.full(len(dates), np.nan)
+        if len(dates):
+            exchanges = np.repeat([work.exchange_id for work in works], lengths)
+            with self._connection.cursor(binary=True) as cursor:
+                series = cursor.execute(
+                    query("analyzer/read_benchmarks"),
+                    {
+                        "exchange_ids": sorted({work.exchange_id for work in works}),
+                        "first": day_of(dates.min()),
+                        "until": until,
+                    },
+                ).fetchall()
+            for exchange_id, packed in series:
+                sessions, closes, _ = binary.unpack([packed])
+                of_it = exchanges == exchange_id
+                benchmark[of_it] = benchmark_closes(dates[of_it], sessions, closes[:, 4])
+        return Bars(dates, values, lengths, split_factors(dates, lengths, splits), benchmark)
+
+    def _kept(
+        self, packed: Sequence[bytes], since: dt.date | None
+    ) -> tuple[Days, Matrix, NDArray[np.intp]]:
+        dates, values, lengths = binary.unpack(packed)
+        return binary.last(
+            dates, values, lengths, LONGEST_HISTORY, None if since is None else days_of(since)
         )
 
     def _packed(self, name: str, asset_ids: Sequence[int], **parameters: Any) -> dict[int, bytes]:
@@ -363,6 +413,19 @@ class Store:
 def day_of(days: int) -> dt.date:
     """The date of a number of `Days`."""
     return dt.date(2000, 1, 1) + dt.timedelta(days=int(days))
+
+
+def _whole(
+    packed: bytes, splits: Sequence[tuple[int, float]] | None
+) -> tuple[Matrix, NDArray[np.float64]]:
+    dates, values, lengths = binary.unpack([packed])
+    found = [(int(day), ratio) for day, ratio in splits or ()]
+    return values, split_factors(dates, lengths, {0: found})
+
+
+def days_of(day: dt.date) -> int:
+    """The number of `Days` of a date."""
+    return (day - dt.date(2000, 1, 1)).days
 
 
 def _of_columns(name: str) -> Composed:

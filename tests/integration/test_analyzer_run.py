@@ -223,7 +223,7 @@ def state_of(owner: Owner, ticker: str) -> dict[str, object]:
 
 def farthest(row: dict[str, object], bars: Sequence[Bar]) -> float:
     """How far the row is from what the judge gives for these bars, relative."""
-    frame = judge.frame(np.array([bar[1:] for bar in bars], dtype=np.float64))
+    frame = judge.frame(np.array([bar[1:] for bar in bars], dtype=np.float64), np.ones(len(bars)))
     values = {column: row[column] for column in judge.COLUMNS}
     found = judge.deviations(values, judge.judged(frame), bars[-1].close)  # type: ignore[arg-type]
     return max(found.values())
