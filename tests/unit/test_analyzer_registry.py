@@ -1,4 +1,4 @@
-"""The registry, the table's columns and the statements that write and read them say the same."""
+"""The registry, and the table's columns say the same."""
 
 import re
 from dataclasses import fields
@@ -8,7 +8,6 @@ import pytest
 
 from screener_analyzer.panel import Panel
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY, REGISTRY, Indicator
-from screener_sql import query
 
 KEYS = ["asset_id", "calculation_date"]
 ABOUT_THE_ROW = ["bars_used", "calculated_at", "execution_id"]
@@ -26,17 +25,6 @@ def table_columns() -> list[str]:
 
 def test_the_table_has_the_registrys_columns_in_its_order() -> None:
     assert table_columns() == [*KEYS, *COLUMNS, *ABOUT_THE_ROW]
-
-
-def test_the_upsert_writes_every_column() -> None:
-    text = query("analyzer/upsert_indicators").decode()
-    assert re.findall(r"%\((\w+)\)s", text) == [*KEYS, *COLUMNS, *ABOUT_THE_ROW]
-    assert re.findall(r"(\w+) = excluded\.\1\b", text) == [*COLUMNS, *ABOUT_THE_ROW]
-
-
-def test_the_sample_reads_every_column_back_in_order() -> None:
-    selected = query("analyzer/sample_rows").decode().split("FROM")[0]
-    assert re.findall(r"stored\.(\w+)", selected) == [*KEYS, *COLUMNS]
 
 
 def test_there_are_the_31_columns_of_before() -> None:
