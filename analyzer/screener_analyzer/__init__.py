@@ -2,6 +2,6 @@
 
 `engine` (with `panel`, `rolling`, `carry`, `kernels`, `registry`, `reference`) and `computing` make
 rows of stored `bars`, and `judge` computes a sample of them a second time: values in, values out.
- `store` and `worker` reach Postgres; `run` is the loop; `__main__` is the
-program `screener-analyze`. It never fetches prices.
+`store` and `worker` reach Postgres; `run` is the loop; `__main__` is the program
+`screener-analyze`. It never fetches prices.
 """
