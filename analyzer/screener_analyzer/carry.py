@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from screener_analyzer.panel import Outputs, Panel
+from screener_analyzer import rolling
+from screener_analyzer.panel import Outputs, Panel, by_row
+from screener_analyzer.rolling import reach
 
 Row = NDArray[np.float64]
 """(assets,): one bar of every asset."""
@@ -87,7 +89,7 @@ class Exponential:
     """y = alpha x + (1 - alpha) y before, in the steps of pandas' `ewm(adjust=False)` and with its
     rounding: an average that equals the next value stays what it is, bit for bit."""
 
-    def __init__(self, assets: int, alpha: float) -> None:
+    def __init__(self, assets: int | tuple[int, int], alpha: float) -> None:
         self.now = np.zeros(assets)
         self._next = np.empty(assets)
         self._part = np.empty(assets)
@@ -102,7 +104,7 @@ class Exponential:
 
     def begin_some(self, assets: NDArray[np.intp], values: Row) -> None:
         """These assets begin with their `values`."""
-        self.now[assets] = values[assets]
+        self.now[..., assets] = values[..., assets]
 
     def step(self, values: Row) -> Row:
         """The averages after `values`."""
@@ -114,6 +116,30 @@ class Exponential:
             np.copyto(following, self.now, where=self._equal)
         self.now, self._next = following, self.now
         return following
+
+
+class Gappy:
+    """The same where values may be missing (not a number): it begins with the first one, a missing
+    one leaves it as it is and makes it weigh less, as in pandas."""
+
+    def __init__(self, assets: int, alpha: float) -> None:
+        self.now = np.full(assets, np.nan)
+        self.seen = np.zeros(assets)
+        """How many values there were."""
+        self._weight = np.ones(assets)
+        self._alpha = alpha
+
+    def step(self, values: Row) -> Row:
+        """The averages after `values`."""
+        there, begun = values == values, self.now == self.now
+        self._weight[begun] *= 1.0 - self._alpha
+        following = self._weight * self.now + self._alpha * values
+        following /= self._weight + self._alpha
+        np.copyto(self.now, following, where=there & begun & (self.now != values))
+        np.copyto(self.now, values, where=there & ~begun)
+        self._weight[there] = 1.0
+        self.seen += there
+        return self.now
 
 
 class Select:
@@ -468,3 +494,358 @@ class _SarWalk(Walk):
 
     def values(self) -> tuple[Row, ...]:
         return (self._stop * self._sign,)
+
+
+@dataclass(frozen=True, slots=True)
+class TrueStrength(Carried):
+    """Changes of the close, and their sizes, averaged over `slow` and then `fast` bars."""
+
+    slow: int
+    fast: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _TrueStrengthWalk(panel, self)
+
+
+class _TrueStrengthWalk(Walk):
+    def __init__(self, panel: Panel, name: TrueStrength) -> None:
+        shape = (2, panel.assets)
+        self._close = panel.close
+        self._first, self._second = (Exponential(shape, span(w)) for w in (name.slow, name.fast))
+        self._begin, self._begin_second = panel.since_start(1), panel.since_start(name.slow)
+        self._moves = np.zeros(shape)
+
+    def step(self, number: int) -> None:
+        if not number:
+            return
+        moves = self._moves
+        np.subtract(self._close[number], self._close[number - 1], out=moves[0])
+        np.abs(moves[0], out=moves[1])
+        self._first.step(moves)
+        if number in self._begin:
+            self._first.begin_some(self._begin[number], moves)
+        self._second.step(self._first.now)
+        if number in self._begin_second:
+            self._second.begin_some(self._begin_second[number], self._first.now)
+
+    def values(self) -> tuple[Row, ...]:
+        return self._second.now[0], self._second.now[1]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceOscillator(Carried):
+    """Fast less slow exponential mean of the closes in % of the slow one; that line's exponential
+    mean of `signal` bars, which begins once the slow one has `slow` bars."""
+
+    fast: int
+    slow: int
+    signal: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _PriceOscillatorWalk(panel, self)
+
+
+class _PriceOscillatorWalk(Walk):
+    def __init__(self, panel: Panel, name: PriceOscillator) -> None:
+        self._fast, self._slow = _EmaWalk(panel, name.fast), _EmaWalk(panel, name.slow)
+        self._signal = Exponential(panel.assets, span(name.signal))
+        self._begin = panel.since_start(name.slow - 1)
+        self._line = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        self._fast.step(number)
+        self._slow.step(number)
+        slow = self._slow.values()[0]
+        line = np.subtract(self._fast.values()[0], slow, out=self._line)
+        line /= slow
+        line *= 100
+        self._signal.step(line)
+        if number in self._begin:
+            self._signal.begin_some(self._begin[number], line)
+
+    def values(self) -> tuple[Row, ...]:
+        return self._line, self._signal.now
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeOscillator(Carried):
+    """The same of the volume; NaN where there was none so far, and the signal until it has averaged
+    `signal` values."""
+
+    fast: int
+    slow: int
+    signal: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _VolumeOscillatorWalk(panel, self)
+
+
+class _VolumeOscillatorWalk(Walk):
+    def __init__(self, panel: Panel, name: VolumeOscillator) -> None:
+        self._volume = panel.volume
+        self._fast, self._slow = (
+            Exponential(panel.assets, span(window)) for window in (name.fast, name.slow)
+        )
+        self._signal = Gappy(panel.assets, span(name.signal))
+        self._least = name.signal
+        self._begin = panel.since_start(0)
+        self._before = _Before(panel, name.slow - 1)
+        self._line = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        volume = self._volume[number]
+        for mean in (self._fast, self._slow):
+            mean.step(volume)
+            if number in self._begin:
+                mean.begin_some(self._begin[number], volume)
+        line = np.subtract(self._fast.now, self._slow.now, out=self._line)
+        line /= self._slow.now
+        line *= 100
+        self._signal.step(self._before.blanked(number, line))
+
+    def values(self) -> tuple[Row, ...]:
+        known = (self._signal.seen >= self._least) & np.isfinite(self._line)
+        return self._line, np.where(known, self._signal.now, np.nan)
+
+
+class _Before:
+    """Blanks what is before an asset's bar number `bars`."""
+
+    def __init__(self, panel: Panel, bars: int) -> None:
+        self._begin = panel.starts + bars
+        self._last = int(self._begin.max(initial=0))
+
+    def blanked(self, number: int, values: Row) -> Row:
+        if number < self._last:
+            values[self._begin > number] = np.nan
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveMean(Carried):
+    """Kaufman's mean: it follows the close the faster, the straighter the last `window` moves."""
+
+    window: int
+    fast: int
+    slow: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _AdaptiveWalk(panel, self)
+
+
+class _AdaptiveWalk(Walk):
+    def __init__(self, panel: Panel, name: AdaptiveMean) -> None:
+        close, window = panel.close, name.window
+        self._close = close
+        fastest, slowest = 2.0 / (name.fast + 1), 2.0 / (name.slow + 1.0)
+        # Above the first bar nothing moves: padding holds it, and so does what is put above that.
+        moves = np.abs(close[1:] - close[:-1])
+        paths = rolling.total(reach(moves, panel.rows + window - 1), window, panel.rows)
+        ways = np.abs(close - reach(close, panel.rows + window)[: panel.rows])
+        share = np.divide(ways, paths, out=np.zeros_like(ways), where=paths != 0)
+        share[np.isnan(paths)] = np.nan
+        self._pace = (share * (fastest - slowest) + slowest) ** 2.0
+        self._begin = panel.since_start(window - 1)
+        self._now = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        close = self._close[number]
+        self._now += self._pace[number] * (close - self._now)
+        if number in self._begin:
+            new = self._begin[number]
+            self._now[new] = close[new]
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._now,)
+
+
+@dataclass(frozen=True, slots=True)
+class Force(Carried):
+    """Exponential mean of the change of the close times the volume."""
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _ForceWalk(panel, self.window)
+
+
+class _ForceWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        self._close, self._volume = panel.close, panel.volume
+        self._mean = Exponential(panel.assets, span(window))
+        self._begin = panel.since_start(1)
+        self._part = np.empty(panel.assets)
+
+    def step(self, number: int) -> None:
+        if not number:
+            return
+        part = np.subtract(self._close[number], self._close[number - 1], out=self._part)
+        part *= self._volume[number]
+        self._mean.step(part)
+        if number in self._begin:
+            self._mean.begin_some(self._begin[number], part)
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._mean.now,)
+
+
+@dataclass(frozen=True, slots=True)
+class TripleEma(Carried):
+    """Exponential mean of that of that of the closes; each begins once the one below is full."""
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _TripleWalk(panel, self.window)
+
+
+class _TripleWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        self._first = _EmaWalk(panel, window)
+        self._others = [
+            (Exponential(panel.assets, span(window)), panel.since_start(n * (window - 1)))
+            for n in (1, 2)
+        ]
+
+    def step(self, number: int) -> None:
+        self._first.step(number)
+        below = self._first.values()[0]
+        for mean, begin in self._others:
+            mean.step(below)
+            if number in begin:
+                mean.begin_some(begin[number], below)
+            below = mean.now
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._others[-1][0].now,)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeShare(Carried):
+    """Exponential mean of the range over its own exponential mean."""
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _RangeShareWalk(panel, self.window)
+
+
+class _RangeShareWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        self._high, self._low = panel.high, panel.low
+        self._once, self._twice = (Exponential(panel.assets, span(window)) for _ in range(2))
+        self._begin = panel.since_start(window - 1)
+
+    def step(self, number: int) -> None:
+        span_of_bar = self._high[number] - self._low[number]
+        if number:
+            self._once.step(span_of_bar)
+        else:
+            # Padding holds an asset's first bar, and an average that equals it stays there.
+            self._once.begin(span_of_bar)
+        self._twice.step(self._once.now)
+        if number in self._begin:
+            self._twice.begin_some(self._begin[number], self._once.now)
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._once.now / self._twice.now,)
+
+
+@dataclass(frozen=True, slots=True)
+class Schaff(Carried):
+    """Where MACD stands in its range of `cycle` bars, smoothed, and that once more; 0 to 100.
+
+    Where a range is 0 its average stays what it was.
+    """
+
+    fast: int
+    slow: int
+    cycle: int
+    smooth: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _SchaffWalk(panel, self)
+
+
+class _SchaffWalk(Walk):
+    def __init__(self, panel: Panel, name: Schaff) -> None:
+        self._fast, self._slow = _EmaWalk(panel, name.fast), _EmaWalk(panel, name.slow)
+        self._least = name.smooth
+        first = name.slow - 1 + name.cycle - 1
+        second = first + name.smooth - 1 + name.cycle - 1
+        shape = (name.cycle, panel.assets)
+        self._stages = [
+            (np.full(shape, np.nan), _Before(panel, begin), Gappy(panel.assets, span(name.smooth)))
+            for begin in (first, second)
+        ]
+        self._line = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        self._fast.step(number)
+        self._slow.step(number)
+        values = np.subtract(self._fast.values()[0], self._slow.values()[0], out=self._line)
+        for ring, before, mean in self._stages:
+            ring[number % len(ring)] = values
+            least = np.minimum.reduce(ring, axis=0)
+            stands = 100 * (values - least)
+            stands /= np.maximum.reduce(ring, axis=0) - least
+            mean.step(before.blanked(number, stands))
+            values = np.where(mean.seen >= self._least, mean.now, np.nan)
+
+    def values(self) -> tuple[Row, ...]:
+        mean = self._stages[-1][2]
+        known = (mean.seen >= self._least) & np.isfinite(self._line)
+        return (np.where(known, mean.now, np.nan),)
+
+
+@dataclass(frozen=True, slots=True)
+class Flows(Carried):
+    """What adds up from an asset's first stored bar on, or from the panel's `state`: OBV, ADI, VPT,
+    NVI, and the first close."""
+
+    def walk(self, panel: Panel) -> Walk:
+        return _FlowsWalk(panel)
+
+
+class _FlowsWalk(Walk):
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+        self._balance, self._distribution, self._trend = (np.zeros(panel.assets) for _ in range(3))
+        self._negative = np.full(panel.assets, 1000.0)
+        self._first = panel.close[0].copy()
+        self._begin: dict[int, NDArray[np.intp]] = {}
+        state = panel.state
+        if state is not None:
+            rows = panel.rows - 1 - state.new_bars
+            known = state.new_bars >= 0
+            lost = np.flatnonzero(known & (rows < panel.starts))
+            self._values = state.values.copy()
+            self._values[:, lost] = np.nan
+            rows = np.where(known, np.maximum(rows, panel.starts), -1)
+            self._begin = by_row(rows)
+
+    def step(self, number: int) -> None:
+        panel = self._panel
+        close, volume = panel.close[number], panel.volume[number]
+        if number:
+            before = panel.close[number - 1]
+            self._balance += np.where(close < before, -volume, volume)
+            change = close / before - 1
+            self._trend += change * volume
+            falls = panel.volume[number - 1] > volume
+            self._negative *= np.where(falls, 1.0 + change, 1.0)
+        else:
+            self._balance += volume
+        high, low = panel.high[number], panel.low[number]
+        width = high - low
+        place = (close - low) - (high - close)
+        place /= width
+        place[(width == 0) & (close == low)] = 0.0
+        self._distribution += place * volume
+        if number in self._begin:
+            assets = self._begin[number]
+            for now, given in zip(self.values(), self._values, strict=True):
+                now[assets] = given[assets]
+
+    def values(self) -> tuple[Row, ...]:
+        return self._balance, self._distribution, self._trend, self._negative, self._first

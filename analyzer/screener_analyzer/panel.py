@@ -33,6 +33,24 @@ class Bases:
     """Of split_high to split_close; volumes are multiplied by it."""
 
 
+STATE = ("obv", "adi", "vpt", "nvi", "first_close")
+"""What is carried of the indicators that begin at an asset's first stored bar."""
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What the indicators that begin at the first stored bar were at an earlier bar.
+
+    It holds while the bars up to that one are what they were: the same factors, no bar more.
+    """
+
+    values: Matrix
+    """(STATE, assets)."""
+    new_bars: NDArray[np.intp]
+    """(assets,): how many of the panel's last bars are newer; the one before them must be in the
+    panel. -1: there is no state, the panel holds the asset's first stored bar."""
+
+
 @dataclass(frozen=True, eq=False)
 class Panel:
     """Adjusted bars of many assets.
@@ -59,6 +77,14 @@ class Panel:
     """(bars, assets): the benchmark's close of the bar's day; NaN where it has none."""
     bases: Bases | None = None
     """None: no row is brought to its own day's quotation."""
+    state: State | None = None
+    """None: what adds up begins in the panel."""
+    whole: NDArray[np.bool_] | None = None
+    """(assets,): whether the first bar is the asset's first stored one; None: it is, where there
+    are fewer bars than runs read (`registry.LONGEST_HISTORY`)."""
+    minor_units: NDArray[np.float64] | None = None
+    """(assets,): how many of the unit of the price make one of its currency (100 for pence); None:
+    one."""
     kept: dict[Hashable, Outputs] = field(default_factory=dict, repr=False)
     """What was computed from it once already, by its name: see `carry`."""
 
@@ -129,6 +155,9 @@ def panel(
     dates: NDArray[np.int32] | None = None,
     split_factors: NDArray[np.float64] | None = None,
     benchmark: NDArray[np.float64] | None = None,
+    minor_units: NDArray[np.float64] | None = None,
+    state: State | None = None,
+    whole: NDArray[np.bool_] | None = None,
     adjusted: Adjusted = "all",
     rebased: bool = True,
 ) -> Panel:
@@ -136,7 +165,8 @@ def panel(
 
     The others are one entry a bar: `dates` days since 1970-01-01; `split_factors` what the raw
     price is multiplied by to be adjusted for the splits that the stored volume is adjusted for (1/4
-    before one of 4:1; None: there were none); `benchmark` see `benchmark_closes`.
+    before one of 4:1; None: there were none); `benchmark` see `benchmark_closes`. `minor_units`,
+    `state` and `whole` are those of `Panel`.
 
     open to close become the raw ones times adjusted_close / close of their day (`all`). All four
     are multiplied, so that a bar without range has none afterwards, which it would not keep if
@@ -189,6 +219,9 @@ def panel(
         dates=None if dates is None else aligned(dates),
         benchmark=None if benchmark is None else aligned(benchmark),
         bases=bases,
+        state=state,
+        whole=whole,
+        minor_units=minor_units,
     )
 
 

@@ -23,3 +23,15 @@ def change(values: Matrix, ago: int, rows: int) -> Matrix:
     that was 0."""
     before = lagged(values, ago, rows)
     return ratio(values[-len(before) :] - before, before)
+
+
+def bars_since_rise(above: Matrix, lookback: int, rows: int) -> Matrix:
+    """How many bars ago `above` (rows + lookback rows, or all there are) became greater than 0
+    after it was not; NaN where it did not within `lookback` bars."""
+    rose = (above[1:] > 0) & (above[:-1] <= 0)
+    out = np.full((rows, above.shape[1]), np.nan)
+    for ago in reversed(range(lookback)):
+        flags = rose[max(0, len(rose) - ago - rows) : len(rose) - ago]
+        if len(flags):
+            out[rows - len(flags) :][flags] = ago
+    return out
