@@ -1,10 +1,14 @@
 """Registry, table and docs name the same columns."""
 
 import re
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 
-from screener_analyzer.registry import COLUMNS, REGISTRY, table
+import pytest
+
+from screener_analyzer.panel import Panel
+from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY, REGISTRY, Indicator, table
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "indicators.md"
 ABOUT_THE_ROW = {"asset_id", "calculation_date", "bars_used", "calculated_at", "execution_id"}
@@ -46,3 +50,15 @@ def test_every_row_says_what_it_is() -> None:
         assert indicator.sentence.endswith("."), indicator.name
         assert indicator.group in groups
         assert all(output.unit.text and str(output.reference) for output in indicator.outputs)
+
+
+@pytest.mark.parametrize("indicator", REGISTRY, ids=lambda indicator: indicator.name)
+def test_an_indicator_takes_fields_that_a_panel_has(indicator: Indicator) -> None:
+    assert set(indicator.inputs) <= {field.name for field in fields(Panel)}
+
+
+def test_no_output_needs_more_bars_than_are_read() -> None:
+    outputs = [output for row in REGISTRY for output in row.outputs]
+    assert max(output.history for output in outputs) <= LONGEST_HISTORY
+    assert all(output.history == 0 or output.history >= output.minimum_bars for output in outputs)
+    assert LONGEST_HISTORY >= 540

@@ -202,6 +202,18 @@ def test_one_bar_has_what_one_bar_gives() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("length", [*range(2, 26), 201, 210, 253])
+def test_a_young_asset_alone_is_what_it_is_beside_old_ones(length: int) -> None:
+    bars, old = bars_of(9, length), bars_of(10, 300)
+    dates = np.concatenate([days_of(length), days_of(300)])
+    theirs = np.concatenate([bars_of(11, length)[:, 3], bars_of(12, 300)[:, 3]])
+    both = panel(np.concatenate([bars, old]), [length, 300], dates=dates, benchmark=theirs)
+    beside = compute(both)
+    by_itself = compute(alone(bars, benchmark=theirs[:length]), rows=length)
+    for column, values in by_itself.items():
+        assert np.array_equal(beside[column][0, 0], values[-1, 0], equal_nan=True), column
+
+
 def test_without_volume_nothing_that_divides_by_it_has_a_value() -> None:
     bars = bars_of(10, 300)
     bars[:, 5] = 0

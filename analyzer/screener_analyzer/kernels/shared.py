@@ -31,7 +31,8 @@ def bars_since_rise(above: Matrix, lookback: int, rows: int) -> Matrix:
     rose = (above[1:] > 0) & (above[:-1] <= 0)
     out = np.full((rows, above.shape[1]), np.nan)
     for ago in reversed(range(lookback)):
-        flags = rose[max(0, len(rose) - ago - rows) : len(rose) - ago]
+        end = max(0, len(rose) - ago)
+        flags = rose[max(0, end - rows) : end]
         if len(flags):
             out[rows - len(flags) :][flags] = ago
     return out
