@@ -105,8 +105,15 @@ def add_assets_with_bars(owner: Owner, lengths: dict[str, int]) -> None:
         add_bars(owner, f"{code}.MC", walk(seed, length))
 
 
-def plan(owner: Owner, execution_id: str, *, mode: str = "changed", **scope: object) -> None:
-    open_execution(owner, execution_id)
+def plan(
+    owner: Owner,
+    execution_id: str,
+    *,
+    mode: str = "changed",
+    spec: dict[str, object] | None = None,
+    **scope: object,
+) -> None:
+    open_execution(owner, execution_id, spec=spec)
     symbols = scope.get("symbols")
     as_of = scope.get("as_of")
     assert symbols is None or isinstance(symbols, tuple)
@@ -464,6 +471,158 @@ def test_bars_before_2000_have_their_place(owner: Owner, analyzer_url: str) -> N
     plan(owner, "run")
     assert analyze(analyzer_url, "run").code == 0
     assert rows_of(owner, "OLD.MC")[0]["calculation_date"] == bars[-1].date
+
+
+# --- what a spec asks for ---------------------------------------------------------------------
+
+
+def test_every_day_of_a_history_has_the_row_that_it_would_have_had_then(
+    owner: Owner, analyzer_url: str
+) -> None:
+    bars = walk(0, 300)
+    add_assets(owner, [Asset("SAN"), Asset("NEW")])
+    add_bars(owner, "SAN.MC", bars)
+    add_bars(owner, "NEW.MC", walk(1, 5))
+    plan(owner, "history", spec={"history": {"from": str(bars[290].date)}})
+    assert analyze(analyzer_url, "history").code == 0
+    stored = rows_of(owner, "SAN.MC")
+    assert [row["calculation_date"] for row in stored] == [bar.date for bar in bars[290:]]
+    assert [row["bars_used"] for row in stored] == list(range(291, 301))
+    assert max(farthest(row, bars[: 291 + n]) for n, row in enumerate(stored)) < 1e-9
+    assert details(owner, "history")["SAN.MC"] == ("success", None, 10, 0)
+    # One whose last bar is older has the row of that.
+    assert [row["calculation_date"] for row in rows_of(owner, "NEW.MC")] == [walk(1, 5)[-1].date]
+    for day in (290, 295):
+        plan(owner, f"then-{day}", mode="all", symbols=("SAN",), as_of=bars[day].date)
+        assert analyze(analyzer_url, f"then-{day}").code == 0
+        assert details(owner, f"then-{day}")["SAN.MC"] == ("success", None, 0, 1)
+    for row, then in zip(stored, rows_of(owner, "SAN.MC"), strict=True):
+        for column in COLUMNS:
+            assert (row[column] is None) == (then[column] is None)
+            if row[column] is not None:
+                assert row[column] == pytest.approx(then[column], rel=1e-9)
+
+
+def add_split(owner: Owner, ticker: str, day: date, new: int, old: int) -> None:
+    owner.execute(
+        "INSERT INTO financial_screener.corporate_actions"
+        " (asset_id, ex_date, kind, split_new, split_old, payload, execution_id)"
+        " SELECT id, %s, 'split', %s, %s, '{}', 'x' FROM financial_screener.assets"
+        " WHERE ticker = %s",
+        (day, new, old, ticker),
+    )
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "high", "volume"),
+    [("all", 10.0, 400.0), ("splits", 20.0, 400.0), ("none", 40.0, 200.0)],
+)
+def test_prices_are_adjusted_for_what_the_spec_says(
+    owner: Owner, analyzer_url: str, adjusted: str, high: float, volume: float
+) -> None:
+    # A split of 2:1 and a dividend that halved what is left, on the 31st day.
+    bars = [
+        Bar(FIRST_DAY + timedelta(days=day), *([40.0 if day < 30 else 20.0] * 4),
+            10.0 if day < 30 else 20.0, 400)
+        for day in range(30)
+    ]  # fmt: skip
+    bars.append(Bar(FIRST_DAY + timedelta(days=30), 20.0, 20.0, 20.0, 20.0, 20.0, 400))
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", bars)
+    add_split(owner, "SAN.MC", bars[30].date, 2, 1)
+    plan(owner, "run", spec={"adjusted": adjusted})
+    ended = analyze(analyzer_url, "run")
+    assert ended.code == 0, ended.log
+    [stored] = rows_of(owner, "SAN.MC")
+    assert stored["bb_middle"] == pytest.approx((19 * high + 20) / 20)
+    assert stored["avg_volume_30"] == pytest.approx((29 * volume + 400) / 30)
+    assert stored["current_price"] == 20.0
+
+
+def test_as_of_a_day_before_a_split_counts_in_that_days_shares(
+    owner: Owner, analyzer_url: str
+) -> None:
+    bars = [bar._replace(volume=400) for bar in walk(0, 60)]
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", bars)
+    add_split(owner, "SAN.MC", bars[50].date, 4, 1)
+    plan(owner, "past", as_of=bars[40].date)
+    assert analyze(analyzer_url, "past").code == 0
+    [stored] = rows_of(owner, "SAN.MC")
+    assert stored["avg_volume_30"] == pytest.approx(100)
+    assert farthest(stored | {"avg_volume_30": 400.0}, bars[:41]) < 1e-9
+
+
+def test_nothing_is_computed_across_a_bar_that_was_set_aside(
+    owner: Owner, analyzer_url: str
+) -> None:
+    bars = walk(0, 300)
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", [*bars[:270], *bars[271:]])
+    owner.execute(
+        "INSERT INTO financial_screener.exchange_sessions"
+        " SELECT exchange_id, %s, now() FROM financial_screener.assets",
+        (bars[270].date,),
+    )
+    owner.execute(
+        "INSERT INTO financial_screener.quarantined_bars (asset_id, date, rule, bar, execution_id)"
+        " SELECT id, %s, rule, '{}', 'x' FROM financial_screener.assets,"
+        " (SELECT rule FROM financial_screener.data_rules LIMIT 1) AS any_rule",
+        (bars[270].date,),
+    )
+    plan(owner, "run")
+    ended = analyze(analyzer_url, "run")
+    assert ended.code == 0, ended.log
+    [stored] = rows_of(owner, "SAN.MC")
+    assert stored["bb_middle"] is not None
+    assert [stored[column] for column in ("sma_50", "sma_200", "rsi_14")] == [None] * 3
+    owner.execute("UPDATE financial_screener.quarantined_bars SET released_at = clock_timestamp()")
+    plan(owner, "next")
+    assert items(owner, "next") == {"SAN.MC": ("planned", None)}, "it is due for that alone"
+    assert analyze(analyzer_url, "next").code == 0
+    [stored] = rows_of(owner, "SAN.MC")
+    assert stored["sma_50"] is not None
+
+
+def test_beta_is_against_the_exchanges_benchmark(owner: Owner, analyzer_url: str) -> None:
+    market, bars = walk(1, 200), walk(0, 200)
+    add_assets(owner, [Asset("SAN"), Asset("IBEX", exchange="INDX")])
+    owner.execute("UPDATE financial_screener.assets SET kind = 'index' WHERE code = 'IBEX'")
+    owner.execute(
+        "UPDATE financial_screener.exchanges SET benchmark = 'IBEX.INDX' WHERE code = 'MC'"
+    )
+    add_bars(owner, "IBEX.INDX", market)
+    add_bars(owner, "SAN.MC", bars)
+    plan(owner, "run")
+    assert analyze(analyzer_url, "run").code == 0
+    assert set(items(owner, "run")) == {"SAN.MC"}
+    ours, theirs = (np.diff(np.log([bar.adj_close for bar in series])) for series in (bars, market))
+    returns = [np.expm1(each) for each in (ours, theirs)]
+    expected = np.polyfit(returns[1], returns[0], 1)[0]
+    assert rows_of(owner, "SAN.MC")[0]["beta"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_an_asset_that_has_not_moved_for_long_is_read_whole(
+    owner: Owner, analyzer_url: str
+) -> None:
+    moving = walk(0, 100)
+    still = [
+        moving[-1]._replace(date=moving[-1].date + timedelta(days=day))
+        for day in range(1, LONGEST_HISTORY - 5)
+    ]
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", [*moving, *still])
+    plan(owner, "run")
+    ended = analyze(analyzer_url, "run")
+    assert ended.code == 0, ended.log
+    assert rows_of(owner, "SAN.MC")[0]["bars_used"] == len(moving) + len(still)
+
+
+def test_as_many_rows_are_verified_as_the_spec_says(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {f"A{number}": 30 for number in range(9)})
+    plan(owner, "run", spec={"verify": {"sample": 3}})
+    assert analyze(analyzer_url, "run", CHUNK="3").code == 0
+    assert value(owner, "SELECT verified_rows FROM financial_screener.slices") == 3
 
 
 # --- verification -----------------------------------------------------------------------------
