@@ -92,7 +92,9 @@ def collection_run(spec: Mapping[str, Any] | None = None, **more: Any) -> Collec
 
 
 def indicator_run(spec: Mapping[str, Any] | None = None, **more: Any) -> IndicatorRun:
-    return IndicatorRun.from_body(body("IndicatorRun", {"mode": "changed", **(spec or {})}, **more))
+    return IndicatorRun.from_body(
+        body("IndicatorRun", {"mode": "changed", "workers": 1, **(spec or {})}, **more)
+    )
 
 
 def started(run: CollectionRun, **status: Any) -> CollectionRun:

@@ -53,7 +53,7 @@ def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str
             ) as worker,
             Store.open(chosen.database_url, chosen.execution_id) as store,
         ):
-            code = run(store, worker, pause)
+            code = run(store, worker, pause, chunk=chosen.chunk)
     except BadSetting as error:
         return ExitCode.BAD_SETTING, str(error)
     except DatabaseUnreachable as error:
@@ -64,7 +64,7 @@ def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str
         logger.exception("unexpected error")
         return ExitCode.UNEXPECTED, f"unexpected error: {type(error).__name__}"
     if code is ExitCode.NOT_VERIFIED:
-        return code, "stored indicators differ from those computed"
+        return code, "indicators differ from those that ta gives"
     return code, None
 
 

@@ -1,27 +1,37 @@
-"""The loop: claim a chunk of items, compute, store, until none is open; then verify.
+"""The loop: claim a chunk of items, compute, store and verify it in one transaction, until none is
+open.
 
 Never fetches prices and never plans. Safe to be killed anywhere and started again, also twice at
 once: items are claimed, and a chunk is one transaction.
 """
 
+import datetime as dt
 import logging
+import math
+import random
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from screener_analyzer.compute import compute, differences
-from screener_analyzer.series import adjusted
-from screener_analyzer.store import Result, Row, Store, Work
+import numpy as np
+
+from screener_analyzer import judge
+from screener_analyzer.computing import rows_of
+from screener_analyzer.registry import LONGEST_HISTORY
+from screener_analyzer.rows import Rows
+from screener_analyzer.spec import Adjusted, Spec
+from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store, day_of, days_of
 from screener_analyzer.worker import Worker
 from screener_sql.errors import BadSetting
 from screener_sql.model import ErrorCode, ExitCode
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 100
-"""Items claimed and stored at once: what a killed worker has to do again."""
-SAMPLE = 20
-"""Rows that are computed again and compared with what is stored."""
+HISTORY_SHARE = 20
+"""So many times fewer items are a chunk where every day is computed."""
+TOLERANCE = 1e-6
+"""The largest deviation of a row from the judge's, relative, that is stored."""
 WAIT_S = 1.0
 """Between two looks at items that another worker holds, or whose assets are being written."""
 MESSAGE_LENGTH = 512
@@ -31,16 +41,22 @@ class Terminated(Exception):
     """The process was asked to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
-    verified: bool
-    message: str
+class Mismatch(Exception):
+    """A stored row is not what the judge computes. `deviation` is the largest found."""
+
+    def __init__(self, message: str, deviation: float) -> None:
+        super().__init__(message)
+        self.message = message
+        self.deviation = deviation
 
 
-def run(store: Store, worker: Worker, pause: Callable[[float], None]) -> ExitCode:
+def run(store: Store, worker: Worker, pause: Callable[[float], None], *, chunk: int) -> ExitCode:
     """Ends every item of the run and then the slice; DONE or NOT_VERIFIED.
 
-    `pause(seconds)` is called between assets (with 0) and while waiting; it raises Terminated when
+    `chunk` items are claimed and stored at once: what a killed worker has to do again, and what the
+    memory is bound by.
+
+    `pause(seconds)` is called between chunks (with 0) and while waiting; it raises Terminated when
     the process is to end, and then what is claimed is given back. Raises BadSetting if the run is
     unknown, DatabaseUnreachable.
     """
@@ -51,92 +67,102 @@ def run(store: Store, worker: Worker, pause: Callable[[float], None]) -> ExitCod
         logger.info("the run is done already", extra={"verified": found.verified})
         return ExitCode.DONE if found.verified else ExitCode.NOT_VERIFIED
     try:
-        _end_all_items(store, worker, pause)
+        _end_all_items(store, worker, pause, found, chunk)
     except Terminated:
         store.release(worker.worker_id)
         raise
-    verification = verify(store)
-    logger.log(
-        logging.INFO if verification.verified else logging.ERROR,
-        verification.message,
-        extra={"verified": verification.verified, **store.item_counts()},
-    )
-    if not store.finish_slice(verified=verification.verified, message=verification.message):
+    ended = store.finish_slice()
+    if ended is None:
         found = store.start_slice()
         assert found is not None and found.finished, "no item is open, so another worker ended it"
         return ExitCode.DONE if found.verified else ExitCode.NOT_VERIFIED
-    return ExitCode.DONE if verification.verified else ExitCode.NOT_VERIFIED
-
-
-def verify(store: Store, size: int = SAMPLE) -> Verification:
-    """Computes a random sample of the run's rows again, from bars read again."""
-    sample = store.sample(size)
-    for row, bars in sample:
-        if not bars or bars[-1].date != row.calculation_date:
-            found = f"has no bar of {row.calculation_date}, the day of its indicators"
-            return Verification(False, f"{row.ticker} {found}")
-        wrong = differences(row.values, compute(adjusted(bars)))
-        if wrong:
-            columns = ", ".join(
-                f"{column} is {stored}, should be {right}"
-                for column, (stored, right) in wrong.items()
-            )
-            text = f"stored indicators of {row.ticker} on {row.calculation_date} differ: {columns}"
-            return Verification(False, text[:MESSAGE_LENGTH])
-    if not sample:
-        return Verification(True, "no row was stored that could be verified")
-    return Verification(
-        True, f"{len(sample)} stored rows, chosen at random, equal what their bars give"
+    verified, message = ended
+    logger.log(
+        logging.INFO if verified else logging.ERROR,
+        message,
+        extra={"verified": verified, **store.item_counts()},
     )
+    return ExitCode.DONE if verified else ExitCode.NOT_VERIFIED
 
 
-def compute_item(work: Work) -> Result:
-    """How the item ends; a fault of a computation ends this item only."""
+def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Rows]:
+    """How each item of the chunk ends, and the rows of those that succeed.
+
+    A fault of a computation ends the item that it is of only.
+    """
     started = time.perf_counter()
-    if work.awaits_refetch:
-        return Result(
-            work,
-            "skipped",
-            error_code=ErrorCode.AWAITING_REFETCH,
-            message="its history must be fetched again first",
-        )
-    if not work.bars:
-        upto = f" up to {work.until}" if work.until else ""
-        return Result(
-            work, "failed", error_code=ErrorCode.NO_BARS, message=f"no bar is stored{upto}"
-        )
-    try:
-        values = compute(adjusted(work.bars))
-    except Exception as error:
-        logger.exception("computing failed", extra={"ticker": work.ticker})
-        return Result(
-            work,
-            "failed",
-            error_code=ErrorCode.COMPUTE_ERROR,
-            message=f"computing its indicators failed: {type(error).__name__}",
-            duration_ms=_milliseconds_since(started),
-        )
-    return Result(
-        work,
-        "succeeded",
-        row=Row(work.bars[-1].date, values, len(work.bars)),
-        duration_ms=_milliseconds_since(started),
+    chosen = [place for place, work in enumerate(chunk.works) if chunk.bars.lengths[place]]
+    since = None if spec.history_from is None else days_of(spec.history_from)
+    rows, faults = rows_of(
+        np.array([chunk.works[place].asset_id for place in chosen], dtype=np.int32),
+        chunk.bars.of(chunk.bars.lengths > 0),
+        usual=LONGEST_HISTORY if since is None else sys.maxsize,
+        adjusted=spec.adjusted,
+        since=since,
     )
+    each_ms = round((time.perf_counter() - started) * 1000 / max(1, len(chunk.works)))
+    results = []
+    for place, work in enumerate(chunk.works):
+        if work.awaits_refetch:
+            result = Result(
+                work,
+                "skipped",
+                ErrorCode.AWAITING_REFETCH,
+                "its history must be fetched again first",
+            )
+        elif not chunk.bars.lengths[place]:
+            upto = f" up to {work.until}" if work.until else ""
+            result = Result(work, "failed", ErrorCode.NO_BARS, f"no bar is stored{upto}")
+        elif work.asset_id in faults:
+            fault = f"computing its indicators failed: {type(faults[work.asset_id]).__name__}"
+            result = Result(work, "failed", ErrorCode.COMPUTE_ERROR, fault, each_ms)
+        else:
+            result = Result(work, "succeeded", duration_ms=each_ms)
+        results.append(result)
+    return results, rows
 
 
-def _end_all_items(store: Store, worker: Worker, pause: Callable[[float], None]) -> None:
+def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
+    """The largest deviation of the sampled rows from what the judge computes.
+
+    Raises Mismatch where one is over TOLERANCE.
+    """
+    largest = 0.0
+    for row in sample:
+        frame = judge.frame(row.bars, row.splits, adjusted)
+        right = judge.judged(frame)
+        found = judge.deviations(
+            row.values, right, float(frame["close"].iloc[-1]), with_holes=len(frame) < len(row.bars)
+        )
+        worst = max(found.values(), default=0.0)
+        if worst > TOLERANCE:
+            columns = ", ".join(
+                f"{column} is {row.values[column]}, should be {right[column]}"
+                for column, deviation in found.items()
+                if deviation > TOLERANCE
+            )
+            text = f"indicators of {row.ticker} on {row.day} differ: {columns}"
+            raise Mismatch(text[:MESSAGE_LENGTH], worst)
+        largest = max(largest, worst)
+    return largest
+
+
+def _end_all_items(
+    store: Store, worker: Worker, pause: Callable[[float], None], found: Slice, size: int
+) -> None:
     ended_here = 0
+    since = found.spec.history_from
+    if since is not None:
+        size = max(1, size // HISTORY_SHARE)
     while True:
         pause(0)
         worker.check()
-        results = []
-        for work in store.read(worker.worker_id, store.claim(worker.worker_id, CHUNK)):
-            results.append(compute_item(work))
-            pause(0)
-        ended = store.save(worker.worker_id, results) if results else []
+        chunk = store.read(worker.worker_id, store.claim(worker.worker_id, size), since)
+        pause(0)
+        ended = _end_chunk(store, worker, chunk, found, pause) if chunk else 0
         if ended:
-            ended_here += len(ended)
-            logger.info("chunk stored", extra={"items": len(ended), "items_total": ended_here})
+            ended_here += ended
+            logger.info("chunk stored", extra={"items": ended, "items_total": ended_here})
         elif store.open_items():
             # Another worker holds the rest, or their assets are being written at this moment.
             pause(WAIT_S)
@@ -144,5 +170,58 @@ def _end_all_items(store: Store, worker: Worker, pause: Callable[[float], None])
             return
 
 
-def _milliseconds_since(started: float) -> int:
-    return round((time.perf_counter() - started) * 1000)
+def _end_chunk(
+    store: Store, worker: Worker, chunk: Chunk, found: Slice, pause: Callable[[float], None]
+) -> int:
+    """How many items it ended."""
+    results, rows = results_of(chunk, found.spec)
+    pause(0)
+    try:
+        with store.taken(worker.worker_id, chunk.works) as taken:
+            mine = [result for result in results if result.work.item_id in taken]
+            if not mine:
+                return 0
+            kept = rows.of({r.work.asset_id for r in mine if r.state == "succeeded"})
+            replaced = store.store(kept, chunk.read_at)
+            sample = store.sample(_chosen(kept, len(mine), found), chunk.read_at)
+            deviation = verified(sample, found.spec.adjusted)
+            pause(0)
+            store.end(mine, started_at=chunk.read_at, rows=kept, replaced=replaced)
+            if sample:
+                store.note_verified(len(sample), deviation)
+    except Mismatch as mismatch:
+        logger.error(mismatch.message, extra={"deviation": str(mismatch.deviation)})
+        return _fail_chunk(store, worker, chunk, results, mismatch)
+    return len(mine)
+
+
+def _fail_chunk(
+    store: Store,
+    worker: Worker,
+    chunk: Chunk,
+    results: Sequence[Result],
+    mismatch: Mismatch,
+) -> int:
+    with store.taken(worker.worker_id, chunk.works) as taken:
+        ended = [
+            replace(
+                result,
+                state="failed",
+                error_code=ErrorCode.VERIFY_MISMATCH,
+                message=mismatch.message,
+            )
+            if result.state == "succeeded"
+            else result
+            for result in results
+            if result.work.item_id in taken
+        ]
+        store.end(ended, started_at=chunk.read_at)
+        store.note_mismatch(mismatch.message, mismatch.deviation)
+    return len(ended)
+
+
+def _chosen(rows: Rows, items: int, found: Slice) -> list[tuple[int, dt.date]]:
+    """The chunk's share of the run's sample, at random."""
+    size = math.ceil(found.spec.sample * items / max(found.planned, items))
+    places = random.sample(range(len(rows)), min(size, len(rows)))
+    return [(int(rows.asset_ids[place]), day_of(rows.days[place])) for place in places]

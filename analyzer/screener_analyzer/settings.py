@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from screener_sql.errors import BadSetting
 
 LOG_FORMATS = ("json", "text")
+CHUNK = 2_000
+MOST_CHUNK = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Settings:
     """EXECUTION_ID: the IndicatorRun's uid."""
     pod: str
     """POD_NAME: what the worker's row calls it; the host's name by default."""
+    chunk: int
+    """CHUNK: assets that are computed and stored at once, which bounds the memory; 2000."""
     log_format: str
     """LOG_FORMAT: json (one object a line; the default) or text."""
 
@@ -33,6 +37,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             raise BadSetting(f"{name} is not set; it must be {what}")
         return value
 
+    chunk = environment.get("CHUNK", "").strip() or str(CHUNK)
+    if not chunk.isdecimal() or not 0 < int(chunk) <= MOST_CHUNK:
+        raise BadSetting(f"CHUNK must be a number from 1 to {MOST_CHUNK}")
     log_format = environment.get("LOG_FORMAT", "").strip() or "json"
     if log_format not in LOG_FORMATS:
         raise BadSetting(f"LOG_FORMAT must be one of {', '.join(LOG_FORMATS)}")
@@ -40,5 +47,6 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         database_url=needed("DATABASE_URL", "the connection string of the analyzer's login"),
         execution_id=needed("EXECUTION_ID", "the uid of the IndicatorRun"),
         pod=environment.get("POD_NAME", "").strip() or socket.gethostname(),
+        chunk=int(chunk),
         log_format=log_format,
     )

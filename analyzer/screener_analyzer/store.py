@@ -5,20 +5,35 @@ computed. Every method raises DatabaseUnreachable when Postgres is away.
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg.rows import TupleRow
+from psycopg.sql import SQL, Composed, Identifier
 
-from screener_analyzer.registry import BARS_READ, COLUMNS
-from screener_analyzer.series import Bar
+from screener_analyzer import binary
+from screener_analyzer.bars import Bars, split_factors, unmoved
+from screener_analyzer.binary import Days
+from screener_analyzer.panel import Matrix, benchmark_closes
+from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
+from screener_analyzer.rows import Rows
+from screener_analyzer.spec import Spec
 from screener_sql import query
 from screener_sql.connect import connect, translated
+
+FIRST_DAY = dt.date(1, 1, 1)
+LAST_DAY = dt.date(9999, 12, 31)
+UNMOVED = 180
+"""So many last closes without a change, and an asset is read whole: of what its averages carry from
+before, nothing is small enough then."""
+DAYS_A_BAR = 1.5
+"""How many days of the calendar a session takes, with a margin; see `Store.read`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +42,14 @@ class Slice:
 
     finished: bool
     verified: bool | None
-    message: str | None
+    planned: int
+    """Items that are, or were, to be computed."""
+    spec: Spec
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A claimed item and the bars that were there at `read_at`."""
+    """A claimed item."""
 
     item_id: int
     asset_id: int
@@ -40,19 +57,20 @@ class Work:
     until: dt.date | None
     """The newest date to use; None: whatever is stored."""
     awaits_refetch: bool
+    exchange_id: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Chunk:
+    """Claimed items and the bars of their assets that were there at `read_at`."""
+
+    works: tuple[Work, ...]
     read_at: dt.datetime
     """Taken before the bars were read."""
-    bars: tuple[Bar, ...]
-    """Oldest first, at most BARS_READ; empty where `awaits_refetch`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of technical_indicators."""
-
-    calculation_date: dt.date
-    values: Mapping[str, float | None]
-    bars_used: int
+    bars: Bars
+    """Of the asset of each of `works`: the last LONGEST_HISTORY at most up to the first day that is
+    to be computed, and those since; all where the last of them do not move. None where it
+    `awaits_refetch`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +79,23 @@ class Result:
 
     work: Work
     state: str
-    """succeeded (then with `row`), failed or skipped (then with the two texts)."""
-    row: Row | None = None
+    """succeeded (then it has rows), failed or skipped (then with the two texts)."""
     error_code: str | None = None
     message: str | None = None
     duration_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow:
-    """A row read back, with the ticker for people."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Sampled:
+    """A row read back, and its asset's bars."""
 
     ticker: str
-    asset_id: int
-    calculation_date: dt.date
-    values: Mapping[str, float | None]
+    day: dt.date
+    values: dict[str, float | None]
+    bars: Matrix
+    """All that are stored up to its day: (bars, open high low close adj_close volume)."""
+    splits: NDArray[np.float64]
+    """As `Bars.splits`."""
 
 
 class Store:
@@ -84,6 +104,7 @@ class Store:
     def __init__(self, connection: psycopg.Connection[TupleRow], execution_id: str) -> None:
         self._connection = connection
         self._execution_id = execution_id
+        self._staged = False
 
     @classmethod
     @contextmanager
@@ -95,7 +116,9 @@ class Store:
     def start_slice(self) -> Slice | None:
         """Notes that the slice has begun. None: the run has no such slice."""
         row = self._one("analyzer/start_slice")
-        return None if row is None else Slice(*row)
+        if row is None:
+            return None
+        return Slice(row[0], row[1], row[2], Spec.from_json(row[3] or {}))
 
     def claim(self, worker_id: int, chunk: int) -> list[int]:
         """At most `chunk` item ids that are this worker's, from now on or still."""
@@ -106,8 +129,11 @@ class Store:
             ).fetchall()
         return [item_id for (item_id,) in rows]
 
-    def read(self, worker_id: int, item_ids: Sequence[int]) -> list[Work]:
-        """The claimed items with their bars; without those whose assets are being written just now.
+    def read(
+        self, worker_id: int, item_ids: Sequence[int], since: dt.date | None = None
+    ) -> Chunk | None:
+        """The claimed items with their bars, without those whose assets are being written just now;
+        None if no item is left. `since`: every day from it on is to be computed.
 
         A writer that comes later waits until the bars are read, so a change is either in them or
         newer than `read_at`.
@@ -117,38 +143,106 @@ class Store:
                 query("analyzer/hold_assets"),
                 {"worker_id": worker_id, "item_ids": list(item_ids)},
             ).fetchall()
-            wanted = [
-                (asset_id, until)
-                for _, asset_id, _, until, awaits_refetch, _ in held
-                if not awaits_refetch
-            ]
-            bars = self._bars(wanted)
-        return [
-            Work(item_id, asset_id, ticker, until, awaits_refetch, read_at, bars.get(asset_id, ()))
-            for item_id, asset_id, ticker, until, awaits_refetch, read_at in held
-        ]
+            if not held:
+                return None
+            works = tuple(Work(*row[:6]) for row in held)
+            newest = max((row[6] for row in held if row[6] is not None), default=None)
+            bars = self._bars(works, newest, since)
+        return Chunk(works, held[0][7], bars)
 
-    def save(self, worker_id: int, results: Sequence[Result]) -> list[int]:
-        """Stores the results in one transaction; returns the ids of the items that it ended.
+    @contextmanager
+    def taken(self, worker_id: int, works: Sequence[Work]) -> Iterator[set[int]]:
+        """A transaction in which items are this worker's: the ids of those that can be ended.
 
         An item that is no longer this worker's is left out, and so is one whose asset is being
-        written just now: that one stays claimed.
+        written just now: that one stays claimed. What is done in the block is undone if it raises.
         """
         with translated(), self._connection.transaction():
-            taken = {
+            yield {
                 item_id
                 for (item_id,) in self._connection.execute(
                     query("analyzer/take_items"),
-                    {
-                        "worker_id": worker_id,
-                        "item_ids": [result.work.item_id for result in results],
-                    },
+                    {"worker_id": worker_id, "item_ids": [work.item_id for work in works]},
                 )
             }
-            ended = [result for result in results if result.work.item_id in taken]
-            if ended:
-                self._end(ended)
-        return [result.work.item_id for result in ended]
+
+    def store(self, rows: Rows, read_at: dt.datetime) -> dict[int, int]:
+        """Stores the rows in the open transaction; how many were there before, by asset."""
+        if not len(rows):
+            return {}
+        if not self._staged:
+            self._connection.execute(_of_columns("analyzer/create_staged"))
+            self._staged = True
+        self._connection.execute(
+            query("analyzer/ensure_partitions"),
+            {"first_day": day_of(rows.days.min()), "last_day": day_of(rows.days.max())},
+        )
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy(_of_columns("analyzer/copy_staged")) as copy,
+        ):
+            columns = [rows.values[column] for column in COLUMNS]
+            copy.write(binary.encode([rows.asset_ids, rows.days, *columns, rows.bars_used]))
+        replaced: dict[int, int] = dict(
+            self._connection.execute(query("analyzer/count_replaced")).fetchall()
+        )
+        self._connection.execute(
+            _of_columns("analyzer/store_staged"),
+            {"calculated_at": read_at, "execution_id": self._execution_id},
+        )
+        return replaced
+
+    def sample(self, rows: Sequence[tuple[int, dt.date]], read_at: dt.datetime) -> list[Sampled]:
+        """These rows (asset, day) as the open transaction has stored them.
+
+        Without assets whose bars have changed since `read_at`.
+        """
+        with self._connection.cursor(binary=True) as cursor:
+            found = cursor.execute(
+                _of_columns("analyzer/sample_rows"),
+                {
+                    "asset_ids": [asset_id for asset_id, _ in rows],
+                    "days": [day for _, day in rows],
+                    "read_at": read_at,
+                },
+            ).fetchall()
+        return [
+            Sampled(ticker, day, dict(zip(COLUMNS, values, strict=True)), *_whole(packed, splits))
+            for ticker, day, packed, splits, values in found
+        ]
+
+    def end(
+        self,
+        results: Sequence[Result],
+        *,
+        started_at: dt.datetime,
+        rows: Rows | None = None,
+        replaced: dict[int, int] | None = None,
+    ) -> None:
+        """Ends the items in the open transaction, with their details and states."""
+        asset_ids = [] if rows is None else rows.asset_ids.tolist()
+        days = [] if rows is None else rows.days.tolist()
+        self._end(
+            results,
+            started_at,
+            Counter(asset_ids),
+            replaced or {},
+            dict(zip(asset_ids, days, strict=True)),
+        )
+
+    def note_verified(self, rows: int, deviation: float) -> None:
+        """Adds to what the run's samples have shown, in the open transaction."""
+        self._connection.execute(
+            query("analyzer/note_verified"),
+            {"execution_id": self._execution_id, "rows": rows, "deviation": deviation},
+        )
+
+    def note_mismatch(self, message: str, deviation: float) -> None:
+        """The run's verification does not hold, in the open transaction."""
+        self._connection.execute(
+            query("analyzer/note_mismatch"),
+            {"execution_id": self._execution_id, "message": message, "deviation": deviation},
+        )
 
     def open_items(self) -> int:
         """Items of the run that have not ended, whoever holds them."""
@@ -171,27 +265,11 @@ class Store:
                 {"execution_id": self._execution_id, "worker_id": worker_id},
             )
 
-    def sample(self, size: int) -> list[tuple[StoredRow, tuple[Bar, ...]]]:
-        """Random rows of this run, read back, each with the bars up to its date, read again.
-
-        Without assets whose bars have changed since; the two are of one snapshot.
-        """
-        with translated(), self._connection.transaction():
-            self._connection.execute(query("analyzer/one_snapshot"))
-            rows = self._connection.execute(
-                query("analyzer/sample_rows"),
-                {"execution_id": self._execution_id, "sample": size},
-            ).fetchall()
-            stored = [
-                StoredRow(ticker, asset_id, day, dict(zip(COLUMNS, values, strict=True)))
-                for ticker, asset_id, day, *values in rows
-            ]
-            bars = self._bars([(row.asset_id, row.calculation_date) for row in stored])
-        return [(row, bars.get(row.asset_id, ())) for row in stored]
-
-    def finish_slice(self, *, verified: bool, message: str) -> bool:
-        """Ends the slice; False: it is ended already, or an item is open."""
-        return self._one("analyzer/finish_slice", verified=verified, message=message) is not None
+    def finish_slice(self) -> tuple[bool, str] | None:
+        """Ends the slice: whether it is verified, and a sentence. None: it is ended already, or an
+        item is open."""
+        row = self._one("analyzer/finish_slice")
+        return None if row is None else (row[0], row[1])
 
     def _one(self, name: str, **parameters: Any) -> TupleRow | None:
         with translated():
@@ -199,54 +277,126 @@ class Store:
                 query(name), {"execution_id": self._execution_id, **parameters}
             ).fetchone()
 
-    def _bars(self, wanted: Sequence[tuple[int, dt.date | None]]) -> dict[int, tuple[Bar, ...]]:
-        with self._connection.cursor(binary=True) as cursor:
-            cursor.execute(
-                query("analyzer/read_bars"),
-                {
-                    "asset_ids": [asset_id for asset_id, _ in wanted],
-                    "until": [until for _, until in wanted],
-                    "bars": BARS_READ,
-                },
-            )
-            return {
-                asset_id: tuple(Bar(*row[1:]) for row in rows)
-                for asset_id, rows in groupby(cursor, key=itemgetter(0))
-            }
+    def _bars(self, works: Sequence[Work], newest: dt.date | None, since: dt.date | None) -> Bars:
+        """As `Chunk.bars`. `newest`: about when the last bars are.
 
-    def _end(self, results: Sequence[Result]) -> None:
-        inserted = self._upsert(results)
+        A range of days is read many times faster than so many bars of each asset; what it leaves
+        out is read after it, so that the answer does not depend on the range.
+        """
+        wanted = [work.asset_id for work in works if not work.awaits_refetch]
+        until = next((work.until for work in works if work.until), LAST_DAY)
+        reach = dt.timedelta(days=round(LONGEST_HISTORY * DAYS_A_BAR))
+        first = min(day for day in (newest or until, until, since) if day is not None)
+        after = max(first, FIRST_DAY + reach) - reach
+        packed = self._packed("analyzer/read_bars", wanted, until=until, after=after)
+        before = self._packed(
+            "analyzer/read_bars_before", wanted, until=after, bars=LONGEST_HISTORY
+        )
+        for asset_id, more in before.items():
+            packed[asset_id] = more + packed.get(asset_id, b"")
+        in_order = [packed.pop(work.asset_id, b"") for work in works]
+        dates, values, lengths = self._kept(in_order, since)
+        still = np.flatnonzero(unmoved(values, lengths, UNMOVED)).tolist()
+        if still:
+            whole = self._packed(
+                "analyzer/read_bars",
+                [works[place].asset_id for place in still],
+                until=until,
+                after=FIRST_DAY,
+            )
+            parts = np.split(values, np.cumsum(lengths)[:-1])
+            days = np.split(dates, np.cumsum(lengths)[:-1])
+            for place in still:
+                days[place], parts[place], _ = binary.unpack([whole[works[place].asset_id]])
+            dates, values = np.concatenate(days), np.concatenate(parts)
+            lengths = np.array([len(part) for part in days], dtype=np.intp)
+        return self._with_actions(works, until, dates, values, lengths)
+
+    def _with_actions(
+        self,
+        works: Sequence[Work],
+        until: dt.date,
+        dates: Days,
+        values: Matrix,
+        lengths: NDArray[np.intp],
+    ) -> Bars:
+        places = {work.asset_id: place for place, work in enumerate(works)}
+        splits: dict[int, list[tuple[int, float]]] = {}
+        for asset_id, day, ratio in self._connection.execute(
+            query("analyzer/read_splits"), {"asset_ids": list(places)}
+        ):
+            splits.setdefault(places[asset_id], []).append((days_of(day), ratio))
+        benchmark = np.full(len(dates), np.nan)
+        if len(dates):
+            exchanges = np.repeat([work.exchange_id for work in works], lengths)
+            with self._connection.cursor(binary=True) as cursor:
+                series = cursor.execute(
+                    query("analyzer/read_benchmarks"),
+                    {
+                        "exchange_ids": sorted({work.exchange_id for work in works}),
+                        "first": day_of(dates.min()),
+                        "until": until,
+                    },
+                ).fetchall()
+            for exchange_id, packed in series:
+                sessions, closes, _ = binary.unpack([packed])
+                of_it = exchanges == exchange_id
+                benchmark[of_it] = benchmark_closes(dates[of_it], sessions, closes[:, 4])
+        return Bars(dates, values, lengths, split_factors(dates, lengths, splits), benchmark)
+
+    def _kept(
+        self, packed: Sequence[bytes], since: dt.date | None
+    ) -> tuple[Days, Matrix, NDArray[np.intp]]:
+        dates, values, lengths = binary.unpack(packed)
+        return binary.last(
+            dates, values, lengths, LONGEST_HISTORY, None if since is None else days_of(since)
+        )
+
+    def _packed(self, name: str, asset_ids: Sequence[int], **parameters: Any) -> dict[int, bytes]:
+        if not asset_ids:
+            return {}
+        with self._connection.cursor(binary=True) as cursor:
+            return dict(
+                cursor.execute(query(name), {"asset_ids": list(asset_ids), **parameters}).fetchall()
+            )
+
+    def _end(
+        self,
+        results: Sequence[Result],
+        started_at: dt.datetime,
+        written: Mapping[int, int],
+        replaced: Mapping[int, int],
+        last_days: Mapping[int, int],
+    ) -> None:
+        def updated(result: Result) -> int:
+            return replaced.get(result.work.asset_id, 0)
+
+        def inserted(result: Result) -> int:
+            return written.get(result.work.asset_id, 0) - updated(result)
+
         columns: dict[str, Any] = {
             "item_ids": [result.work.item_id for result in results],
             "asset_ids": [result.work.asset_id for result in results],
             "tickers": [result.work.ticker for result in results],
             "states": [result.state for result in results],
-            "inserted": [
-                int(result.row is not None and inserted[result.work.item_id]) for result in results
-            ],
-            "updated": [
-                int(result.row is not None and not inserted[result.work.item_id])
-                for result in results
-            ],
+            "inserted": [inserted(result) for result in results],
+            "updated": [updated(result) for result in results],
             "error_codes": [result.error_code for result in results],
             "messages": [result.message for result in results],
             "durations_ms": [result.duration_ms for result in results],
         }
         self._connection.execute(query("analyzer/close_items"), columns)
-        # All of a chunk were read in one transaction, so they have one read_at.
-        read_at = results[0].work.read_at
         self._connection.execute(
             query("analyzer/insert_details"),
-            {"execution_id": self._execution_id, "started_at": read_at, **columns},
+            {"execution_id": self._execution_id, "started_at": started_at, **columns},
         )
-        rows = [(result.work.asset_id, result.row) for result in results if result.row is not None]
         self._connection.execute(
             query("analyzer/mark_calculated"),
             {
                 "execution_id": self._execution_id,
-                "calculated_at": read_at,
-                "asset_ids": [asset_id for asset_id, _ in rows],
-                "last_dates": [row.calculation_date for _, row in rows],
+                "calculated_at": started_at,
+                "asset_ids": list(last_days),
+                "last_dates": [day_of(day) for day in last_days.values()],
             },
         )
         failed = [result for result in results if result.state == "failed"]
@@ -259,34 +409,31 @@ class Store:
             },
         )
 
-    def _upsert(self, results: Sequence[Result]) -> dict[int, bool]:
-        """Whether the row of each item that has one is new."""
-        with_row = [(result.work, result.row) for result in results if result.row is not None]
-        if not with_row:
-            return {}
-        days = [row.calculation_date for _, row in with_row]
-        self._connection.execute(
-            query("analyzer/ensure_partitions"), {"first_day": min(days), "last_day": max(days)}
-        )
-        with self._connection.cursor() as cursor:
-            cursor.executemany(
-                query("analyzer/upsert_indicators"),
-                [
-                    {
-                        "asset_id": work.asset_id,
-                        "calculation_date": row.calculation_date,
-                        **row.values,
-                        "bars_used": row.bars_used,
-                        "calculated_at": work.read_at,
-                        "execution_id": self._execution_id,
-                    }
-                    for work, row in with_row
-                ],
-                returning=True,
-            )
-            inserted: dict[int, bool] = {}
-            for (work, _), result in zip(with_row, cursor.results(), strict=True):
-                answer = result.fetchone()
-                assert answer is not None, "INSERT … RETURNING gives a row"
-                inserted[work.item_id] = answer[0]
-        return inserted
+
+def day_of(days: int) -> dt.date:
+    """The date of a number of `Days`."""
+    return dt.date(2000, 1, 1) + dt.timedelta(days=int(days))
+
+
+def _whole(
+    packed: bytes, splits: Sequence[tuple[int, float]] | None
+) -> tuple[Matrix, NDArray[np.float64]]:
+    dates, values, lengths = binary.unpack([packed])
+    found = [(int(day), ratio) for day, ratio in splits or ()]
+    return values, split_factors(dates, lengths, {0: found})
+
+
+def days_of(day: dt.date) -> int:
+    """The number of `Days` of a date."""
+    return (day - dt.date(2000, 1, 1)).days
+
+
+def _of_columns(name: str) -> Composed:
+    """A statement over every column of the registry, which no file repeats."""
+    text = SQL(query(name).decode())
+    return text.format(
+        columns=SQL(", ").join(map(Identifier, COLUMNS)),
+        assignments=SQL(", ").join(
+            SQL("{0} = excluded.{0}").format(Identifier(column)) for column in COLUMNS
+        ),
+    )

@@ -88,6 +88,9 @@ class Slice:
     waiting_reason: str | None = None
     waiting_since: datetime | None = None
     verified: bool | None = None
+    verified_rows: int = 0
+    deviation: float | None = None
+    """The largest of the verified rows, relative."""
     counts: Counts = Counts()
     items_planned: int = 0
     items_open: int = 0

@@ -142,7 +142,7 @@ def group_job(run: CollectionRun, group: str, settings: JobSettings) -> dict[str
 
 
 def indicators_job(run: IndicatorRun, settings: JobSettings) -> dict[str, Any]:
-    """The one Job of an IndicatorRun."""
+    """The one Job of an IndicatorRun; its pods claim what they work on, whatever their index."""
     return _job(
         run.meta,
         name=child_name(run.meta.name, "indicators", "1"),
@@ -153,6 +153,7 @@ def indicators_job(run: IndicatorRun, settings: JobSettings) -> dict[str, Any]:
         command=["screener-analyze"],
         env=_common_env(run.meta, settings, database_key="analyzer"),
         resources=ANALYZER_RESOURCES,
+        pods=run.workers,
     )
 
 
@@ -217,6 +218,7 @@ def _job(
     env: list[dict[str, Any]],
     resources: Resources,
     deadline_s: int | None = ACTIVE_DEADLINE_S,
+    pods: int = 1,
 ) -> dict[str, Any]:
     labels: Mapping[str, str] = {
         "app.kubernetes.io/name": "financial-screener",
@@ -239,8 +241,9 @@ def _job(
             "ownerReferences": [owner_reference(meta)],
         },
         "spec": {
-            "completions": 1,
-            "parallelism": 1,
+            "completions": pods,
+            "parallelism": pods,
+            **({} if pods == 1 else {"completionMode": "Indexed"}),
             "backoffLimit": BACKOFF_LIMIT,
             **({} if deadline_s is None else {"activeDeadlineSeconds": deadline_s}),
             "ttlSecondsAfterFinished": TTL_AFTER_FINISHED_S,

@@ -211,6 +211,8 @@ class IndicatorRun:
     symbols: tuple[str, ...] | None
     mode: str
     as_of: date | None
+    history_from: date | None
+    workers: int
     collection_run: str | None
 
     @classmethod
@@ -223,6 +225,8 @@ class IndicatorRun:
             symbols=tuple(spec["symbols"]) if "symbols" in spec else None,
             mode=spec["mode"],
             as_of=_date(spec.get("asOf")),
+            history_from=_date((spec.get("history") or {}).get("from")),
+            workers=spec["workers"],
             collection_run=spec.get("collectionRun"),
         )
 
@@ -231,7 +235,9 @@ class IndicatorRun:
 
     def problem(self, now: datetime) -> str | None:
         """As CollectionRun.problem."""
-        return _unlikely("spec.asOf", self.as_of, now)
+        return _unlikely("spec.asOf", self.as_of, now) or _unlikely(
+            "spec.history.from", self.history_from, now
+        )
 
 
 def blocking_run(run: Run, others: Sequence[Run]) -> tuple[str, str] | None:

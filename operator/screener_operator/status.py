@@ -272,7 +272,7 @@ def indicator_status(
             "Computed", end.outcome == "success" or not_verified, end.reason, end.message
         )
         verified = _verified_condition(facts, end)
-    return _status(
+    status = _status(
         meta,
         facts,
         groups=groups,
@@ -282,6 +282,13 @@ def indicator_status(
         start_time=start_time,
         own=[computed, verified],
     )
+    for found in facts.of_kind("indicators"):
+        if found.deviation is not None:
+            status["verification"] = {
+                "rows": found.verified_rows,
+                "deviation": f"{found.deviation:.1e}",
+            }
+    return status
 
 
 def only_reconciling(meta: Meta, *, reason: Reason, message: str, now: datetime) -> dict[str, Any]:

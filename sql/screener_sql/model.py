@@ -93,6 +93,7 @@ class ErrorCode(StrEnum):
     NOT_IN_PLAN = "not_in_plan"
     NO_BARS = "no_bars"
     COMPUTE_ERROR = "compute_error"
+    VERIFY_MISMATCH = "verify_mismatch"
     # failed, but not the asset's fault
     SERVER_ERROR = "server_error"
     NETWORK_ERROR = "network_error"

@@ -170,6 +170,19 @@ def test_a_collection_run_that_no_run_could_do_is_refused(
             id="asOf in the year 0",
         ),
         pytest.param({"collectionRun": ""}, ["spec.collectionRun"], id="an empty name"),
+        pytest.param(
+            {"history": {}}, ["spec.history.from: Required"], id="a history without a day"
+        ),
+        pytest.param(
+            {"history": {"from": "2024-01-02"}, "asOf": "2024-01-01"},
+            ["spec.history.from: must be spec.asOf or earlier"],
+            id="a history that begins after asOf",
+        ),
+        pytest.param(
+            {"adjusted": "some"}, ["spec.adjusted", '"all", "splits", "none"'], id="adjusted"
+        ),
+        pytest.param({"verify": {"sample": 0}}, ["spec.verify.sample", "1"], id="no sample"),
+        pytest.param({"workers": 65}, ["spec.workers", "64"], id="65 workers"),
     ],
 )
 def test_an_indicator_run_that_no_run_could_do_is_refused(

@@ -302,7 +302,7 @@ def test_a_program_may_not_do_what_is_not_its_work(owner: Owner, role: str, stat
 
 @pytest.mark.parametrize(
     ("role", "may"),
-    [("screener_operator", True), ("screener_collector", True), ("screener_analyzer", False)],
+    [("screener_operator", True), ("screener_collector", True), ("screener_analyzer", True)],
 )
 def test_who_makes_temporary_tables(empty_database: str, role: str, may: bool) -> None:
     migrate(empty_database)

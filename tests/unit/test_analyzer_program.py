@@ -1,13 +1,21 @@
 """The program around the core: settings, how an item ends, log lines, last words."""
 
 import datetime as dt
+import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from screener_analyzer.run import compute_item
-from screener_analyzer.series import Bar
+from screener_analyzer import judge
+from screener_analyzer.bars import Bars
+from screener_analyzer.computing import rows_of
+from screener_analyzer.panel import Outputs, Panel
+from screener_analyzer.registry import COLUMNS, REGISTRY
+from screener_analyzer.run import Mismatch, results_of, verified
 from screener_analyzer.settings import Settings, from_environment
-from screener_analyzer.store import Work
+from screener_analyzer.spec import Spec
+from screener_analyzer.store import Chunk, Sampled, Work, day_of
 from screener_sql.errors import BadSetting
 
 DAY = dt.date(2024, 1, 2)
@@ -16,27 +24,38 @@ COMPLETE = {
     "DATABASE_URL": "postgresql://analyzer:hunter2@db/screener",
     "EXECUTION_ID": "0b5c",
     "POD_NAME": "run-indicators-1-x7k2p",
+    "CHUNK": "50",
     "LOG_FORMAT": "text",
 }
 
 
-def bar(day: int) -> Bar:
-    return Bar(DAY + dt.timedelta(day), 9.0, 11.0, 8.0, 10.0, 10.0, 100)
+def bars(*lengths: int) -> Bars:
+    """Bars that only differ by day, of assets with so many."""
+    count = sum(lengths)
+    days = [day for length in lengths for day in range(length)]
+    return Bars(
+        np.array(days, dtype=np.int32) + 8767,
+        np.tile([9.0, 11.0, 8.0, 10.0, 10.0, 100.0], (count, 1)),
+        np.array(lengths, dtype=np.intp),
+        np.ones(count),
+        np.full(count, np.nan),
+    )
 
 
-def work(*bars: Bar, awaits_refetch: bool = False, until: dt.date | None = None) -> Work:
-    return Work(7, 3, "SAN.MC", until, awaits_refetch, NOON, bars)
+def work(asset_id: int = 3, *, awaits_refetch: bool = False, until: dt.date | None = None) -> Work:
+    return Work(asset_id + 4, asset_id, f"A{asset_id}.MC", until, awaits_refetch, 1)
 
 
 def test_settings_come_from_the_environment() -> None:
     assert from_environment(COMPLETE) == Settings(
-        "postgresql://analyzer:hunter2@db/screener", "0b5c", "run-indicators-1-x7k2p", "text"
+        "postgresql://analyzer:hunter2@db/screener", "0b5c", "run-indicators-1-x7k2p", 50, "text"
     )
 
 
 def test_what_may_be_left_out_has_a_default() -> None:
     settings = from_environment({name: COMPLETE[name] for name in ("DATABASE_URL", "EXECUTION_ID")})
     assert settings.log_format == "json"
+    assert settings.chunk == 2_000
     assert settings.pod
 
 
@@ -45,9 +64,10 @@ def test_what_may_be_left_out_has_a_default() -> None:
     [
         ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
         ({"EXECUTION_ID": "  "}, "EXECUTION_ID is not set"),
+        ({"CHUNK": "0"}, "CHUNK must be a number from 1 to 100000"),
         ({"LOG_FORMAT": "xml"}, "LOG_FORMAT must be one of json, text"),
     ],
-    ids=["no database", "a blank run", "an unknown log format"],
+    ids=["no database", "a blank run", "no chunk", "an unknown log format"],
 )
 def test_a_bad_setting_is_named_and_no_value_is_shown(change: dict[str, str], said: str) -> None:
     with pytest.raises(BadSetting, match=said) as caught:
@@ -59,35 +79,120 @@ def test_settings_show_no_password() -> None:
     assert "hunter2" not in repr(from_environment(COMPLETE))
 
 
-def test_an_item_with_bars_succeeds_with_the_row_of_its_last_bar() -> None:
-    result = compute_item(work(bar(0), bar(1)))
-    assert result.state == "succeeded"
-    assert result.row is not None
-    assert (result.row.calculation_date, result.row.bars_used) == (bar(1).date, 2)
-    assert result.row.values["current_price"] == 10.0
+def test_items_with_bars_succeed_with_the_rows_of_their_last_bars() -> None:
+    results, rows = results_of(Chunk((work(3), work(4)), NOON, bars(2, 1)), Spec())
+    assert [result.state for result in results] == ["succeeded", "succeeded"]
+    assert rows.asset_ids.tolist() == [3, 4]
+    assert [day_of(day) for day in rows.days] == [DAY + dt.timedelta(1), DAY]
+    assert rows.bars_used.tolist() == [2, 1]
+    assert rows.values["current_price"].tolist() == [10.0, 10.0]
 
 
 @pytest.mark.parametrize(
-    ("item", "ending"),
+    ("item", "length", "ending"),
     [
-        (work(), ("failed", "no_bars", "no bar is stored")),
-        (work(until=DAY), ("failed", "no_bars", "no bar is stored up to 2024-01-02")),
+        (work(), 0, ("failed", "no_bars", "no bar is stored")),
+        (work(until=DAY), 0, ("failed", "no_bars", "no bar is stored up to 2024-01-02")),
         (
-            work(bar(0), awaits_refetch=True),
+            work(awaits_refetch=True), 0,
             ("skipped", "awaiting_refetch", "its history must be fetched again first"),
         ),
-        (
-            work(bar(1), bar(0)),
-            ("failed", "compute_error", "computing its indicators failed: ValueError"),
-        ),
     ],
-    ids=["no bars", "no bars up to a day", "a history to be fetched again", "bars out of order"],
-)
+    ids=["no bars", "no bars up to a day", "a history to be fetched again"],
+)  # fmt: skip
 def test_an_item_that_does_not_succeed_says_why(
-    item: Work, ending: tuple[str, str, str], caplog: pytest.LogCaptureFixture
+    item: Work, length: int, ending: tuple[str, str, str]
 ) -> None:
-    result = compute_item(item)
+    [result, other], rows = results_of(Chunk((item, work(9)), NOON, bars(length, 5)), Spec())
     assert (result.state, result.error_code, result.message) == ending
-    assert result.row is None
-    logged = [record for record in caplog.records if record.exc_info]
-    assert len(logged) == (ending[1] == "compute_error"), "a fault leaves its traceback in the log"
+    assert other.state == "succeeded"
+    assert rows.asset_ids.tolist() == [9]
+
+
+def fails_for_13(panel: Panel, rows: int) -> Outputs:
+    if (panel.raw_close == 13.0).any():
+        raise TypeError
+    return (panel.raw_close[-rows:],)
+
+
+def test_a_fault_ends_the_asset_that_it_is_of_only(caplog: pytest.LogCaptureFixture) -> None:
+    found = bars(5, 5, 5, 2)
+    found.values[7, 3] = 13.0
+    [price] = [indicator for indicator in REGISTRY if indicator.name == "current_price"]
+    rows, faults = rows_of(
+        np.array([3, 4, 5, 6], dtype=np.int32), found, usual=600,
+        indicators=[replace(price, kernel=fails_for_13)],
+    )  # fmt: skip
+    assert rows.asset_ids.tolist() == [3, 5, 6]
+    assert {asset_id: type(fault) for asset_id, fault in faults.items()} == {4: TypeError}
+    assert sum(bool(record.exc_info) for record in caplog.records) == 1
+
+
+def test_a_longer_history_than_usual_gives_the_same_row() -> None:
+    found = bars(700, 5)
+    together, _ = rows_of(np.array([3, 4], dtype=np.int32), found, usual=1000)
+    apart, _ = rows_of(np.array([3, 4], dtype=np.int32), found, usual=600)
+    assert apart.asset_ids.tolist() == [4, 3]
+    assert apart.bars_used.tolist() == [5, 700]
+    for column in COLUMNS:
+        np.testing.assert_array_equal(apart.values[column], together.values[column][::-1])
+
+
+def test_every_day_since_one_has_a_row() -> None:
+    found = bars(30, 3, 1)
+    since = int(found.dates[28])
+    rows, _ = rows_of(np.array([3, 4, 5], dtype=np.int32), found, usual=600, since=since)
+    assert rows.asset_ids.tolist() == [3, 3, 4, 5]
+    assert (rows.days - since).tolist() == [0, 1, -26, -28]
+    assert rows.bars_used.tolist() == [29, 30, 3, 1]
+    assert [math.isnan(value) for value in rows.values["rsi_14"]] == [True, True, True, True]
+    assert rows.values["bb_middle"][:2].tolist() == [10.0, 10.0]
+
+
+def test_a_bar_that_was_set_aside_has_no_row_and_is_not_computed_across() -> None:
+    found = bars(62)
+    found.values[40] = math.nan
+    rows, _ = rows_of(np.array([3], dtype=np.int32), found, usual=600, since=int(found.dates[39]))
+    assert (rows.days - found.dates[39]).tolist() == [0, *range(2, 23)]
+    assert np.isnan(rows.values["wma_20"][1:]).tolist() == [True] * 19 + [False] * 2
+    assert np.isnan(rows.values["ema_12"][1:]).all()
+
+
+def sampled(**changed: float | None) -> Sampled:
+    """A row as it should be, apart from what is changed."""
+    random = np.random.default_rng(1)
+    close = 50 + random.normal(0, 1, 300).cumsum()
+    values = np.stack([close, close + 1, close - 1, close, close, close * 100], axis=1)
+    right = judge.judged(judge.frame(values, np.ones(300)))
+    return Sampled(
+        "SAN.MC", DAY, right | changed,
+        values,
+        np.ones(300),
+    )  # fmt: skip
+
+
+def test_rows_that_the_judge_agrees_with_deviate_by_little() -> None:
+    assert verified([sampled(), sampled()], "all") == 0
+    rsi = sampled().values["rsi_14"]
+    assert rsi is not None
+    assert verified([sampled(), sampled(rsi_14=rsi + 1e-5)], "all") == pytest.approx(1e-7)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "deviation"),
+    [
+        ({"rsi_14": 99.0}, "rsi_14 is 99.0, should be ", None),
+        ({"adx": None}, "adx is None, should be ", math.inf),
+        ({"sma_50": math.nan}, "sma_50 is nan, should be ", math.inf),
+    ],
+    ids=["another value", "NULL for a value", "not a number"],
+)
+def test_a_row_that_the_judge_does_not_agree_with_is_named(
+    changed: dict[str, float | None], said: str, deviation: float | None
+) -> None:
+    with pytest.raises(Mismatch) as caught:
+        verified([sampled(), sampled(**changed)], "all")
+    assert caught.value.message.startswith("indicators of SAN.MC on 2024-01-02 differ: ")
+    assert said in caught.value.message
+    assert caught.value.deviation > 1e-6
+    assert deviation is None or caught.value.deviation == deviation

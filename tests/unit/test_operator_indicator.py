@@ -145,6 +145,11 @@ def test_the_next_step(
             id="asOf in the future",
         ),
         pytest.param(
+            {"history": {"from": "2027-01-01"}}, (),
+            "spec.history.from: 2027-01-01 is in the future; it must be 2026-11-24 or earlier",
+            id="a history from the future",
+        ),
+        pytest.param(
             {"exchanges": ["XX"]}, ("XX",),
             "spec.exchanges: exchange 'XX' is not known here; a CollectionRun over it makes it so",
             id="an unknown exchange",
@@ -217,3 +222,12 @@ def test_an_indicator_run_waits_behind_an_older_one_of_its_exchanges() -> None:
     assert status is not None
     assert condition(status, "Reconciling") == ("True", "WaitingForRun")
     assert "IndicatorRun first" in status["message"]
+
+
+def test_what_the_samples_have_shown_is_in_the_status() -> None:
+    at_work = replace(TO_DO, started_at=NOW)
+    assert "verification" not in (step(RUN, observed(PLANNED, (at_work,), (AT_WORK,))).status or {})
+    shown = replace(at_work, verified_rows=4, deviation=7.06e-14)
+    status = step(RUN, observed(PLANNED, (shown,), (AT_WORK,))).status
+    assert status is not None
+    assert status["verification"] == {"rows": 4, "deviation": "7.1e-14"}

@@ -218,6 +218,15 @@ def test_the_analyzer_gets_no_token_and_its_own_login() -> None:
     assert rule["onExitCodes"]["containerName"] == container["name"]
 
 
+@pytest.mark.parametrize(
+    ("workers", "mode"), [(1, None), (4, "Indexed")], ids=["one pod", "four pods"]
+)
+def test_the_analyzers_pods_are_as_many_as_the_spec_says(workers: int, mode: str | None) -> None:
+    spec = indicators_job(indicator_run({"workers": workers}), JOBS)["spec"]
+    assert (spec["completions"], spec["parallelism"]) == (workers, workers)
+    assert spec.get("completionMode") == mode
+
+
 def test_secrets_are_named_as_the_deployment_says() -> None:
     settings = replace(JOBS, postgres_secret="pg", api_secret="vendor")
     [container] = group_job(collection_run(), "us", settings)["spec"]["template"]["spec"][

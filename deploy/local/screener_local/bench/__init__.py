@@ -14,7 +14,7 @@ from screener_local.bench.figures import Figure
 from screener_local.bench.systems import say
 from screener_local.errors import LocalError
 
-TOPICS = ("operator", "plan", "store", "daily", "lease", "pace")
+TOPICS = ("operator", "plan", "store", "daily", "lease", "pace", "screen", "indicators")
 """Modules of this package, in the order in which `make bench` runs them."""
 
 

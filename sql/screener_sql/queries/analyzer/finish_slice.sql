@@ -1,18 +1,13 @@
--- Ends the slice once, when nothing of it is left; no row: another worker has ended it, or an item is open. Where a row of the sample was
--- wrong all that the run stored is in doubt, so its assets are due again.
-WITH ended AS (
-    UPDATE financial_screener.slices
-    SET finished_at = now(), verified = %(verified)s::boolean, message = %(message)s::text
-    WHERE execution_id = %(execution_id)s::text AND kind = 'indicators' AND name = 'indicators' AND finished_at IS NULL
-      AND NOT EXISTS (
-          SELECT FROM financial_screener.plan_items WHERE execution_id = %(execution_id)s::text AND state = 'planned'
-      )
-    RETURNING true
-), doubted AS (
-    UPDATE financial_screener.asset_processing_state AS state
-    SET needs_indicators_reprocess = true
-    FROM ended, financial_screener.plan_items AS item
-    WHERE NOT %(verified)s::boolean AND item.execution_id = %(execution_id)s::text AND item.operation = 'indicators_calc'
-      AND item.state = 'succeeded' AND state.asset_id = item.asset_id
-)
-SELECT true FROM ended
+-- Ends the slice once, when nothing of it is left; no row: another worker has ended it, or an item is open.
+UPDATE financial_screener.slices
+SET finished_at = now(), verified = coalesce(verified, true), message = CASE WHEN verified IS FALSE THEN message ELSE concat_ws(
+        '; ',
+        CASE WHEN verified_rows = 0 THEN 'no row was stored that could be verified'
+             ELSE verified_rows || ' stored rows, chosen at random, equal what ta gives over their whole history' END,
+        CASE WHEN verified_rows > 0 THEN 'largest deviation ' || trim(to_char(deviation, '9.9EEEE')) END
+    ) END
+WHERE execution_id = %(execution_id)s::text AND kind = 'indicators' AND name = 'indicators' AND finished_at IS NULL
+  AND NOT EXISTS (
+      SELECT FROM financial_screener.plan_items WHERE execution_id = %(execution_id)s::text AND state = 'planned'
+  )
+RETURNING verified, message

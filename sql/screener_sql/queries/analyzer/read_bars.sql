@@ -1,11 +1,19 @@
--- The last bars of each asset up to its date (NULL: all of them), oldest first.
-SELECT wanted.asset_id, bar.date, bar.open, bar.high, bar.low, bar.close, bar.adj_close, bar.volume
-FROM unnest(%(asset_ids)s::integer[], %(until)s::date[]) AS wanted (asset_id, until)
-CROSS JOIN LATERAL (
-    SELECT price.date, price.open, price.high, price.low, price.close, price.adj_close, price.volume
-    FROM financial_screener.stock_prices AS price
-    WHERE price.asset_id = wanted.asset_id AND price.date <= coalesce(wanted.until, 'infinity'::date)
-    ORDER BY price.date DESC
-    LIMIT %(bars)s::integer
+-- The bars of each asset in a range of days, packed one after another in no particular order; no row for an asset without any. A bar of a
+-- session that is set aside, between others, is there with NaN for its prices.
+SELECT bar.asset_id, string_agg(bar.packed, ''::bytea)
+FROM (
+    SELECT asset_id,
+           date_send(date) || float8send(open) || float8send(high) || float8send(low) || float8send(close) || float8send(adj_close)
+               || int8send(volume) AS packed
+    FROM financial_screener.stock_prices
+    WHERE asset_id = ANY (%(asset_ids)s::integer[]) AND date > %(after)s::date AND date <= %(until)s::date
+    UNION ALL
+    SELECT hole.asset_id, financial_screener.packed_hole(hole.date)
+    FROM financial_screener.bar_holes AS hole
+    WHERE hole.asset_id = ANY (%(asset_ids)s::integer[]) AND hole.date > %(after)s::date
+      AND EXISTS (
+          SELECT FROM financial_screener.stock_prices AS later
+          WHERE later.asset_id = hole.asset_id AND later.date > hole.date AND later.date <= %(until)s::date
+      )
 ) AS bar
-ORDER BY wanted.asset_id, bar.date
+GROUP BY bar.asset_id

@@ -1,24 +1,31 @@
--- Random rows that this run stored, read back, of assets whose bars have not changed since. The columns are the registry's, in its order.
-SELECT sample.ticker, stored.asset_id, stored.calculation_date,
-       stored.sma_50, stored.sma_200, stored.ema_12, stored.ema_26, stored.wma_20, stored.rsi_14, stored.stoch_k,
-       stored.stoch_d, stored.stoch_rsi, stored.cci_20, stored.macd, stored.macd_signal, stored.macd_histogram, stored.dmi_plus,
-       stored.dmi_minus, stored.adx, stored.atr_14, stored.volatility, stored.std_dev, stored.bb_upper, stored.bb_middle,
-       stored.bb_lower, stored.bb_bandwidth, stored.sar, stored.beta, stored.slope, stored.avg_volume_30, stored.avg_volume_90,
-       stored.week_52_high, stored.week_52_low, stored.current_price
-FROM (
-    SELECT item.asset_id, asset.ticker
-    FROM financial_screener.plan_items AS item
-    JOIN financial_screener.assets AS asset ON asset.id = item.asset_id
-    WHERE item.execution_id = %(execution_id)s::text AND item.operation = 'indicators_calc' AND item.state = 'succeeded'
-    ORDER BY random()
-) AS sample
-JOIN financial_screener.asset_processing_state AS state ON state.asset_id = sample.asset_id
+-- Rows as they are stored, read back, with the bars of each asset up to its row's day, all that are stored, packed as `read_bars` packs
+-- them, and the asset's splits. Without assets whose bars have changed since they were read.
+SELECT asset.ticker, stored.calculation_date, history.bars, splits.found, ARRAY[{columns}]::double precision[]
+FROM financial_screener.technical_indicators AS stored
+JOIN financial_screener.assets AS asset ON asset.id = stored.asset_id
+JOIN financial_screener.asset_processing_state AS state ON state.asset_id = stored.asset_id
+JOIN unnest(%(asset_ids)s::integer[], %(days)s::date[]) AS sampled (asset_id, day)
+    ON stored.asset_id = sampled.asset_id AND stored.calculation_date = sampled.day
 CROSS JOIN LATERAL (
-    SELECT *
-    FROM financial_screener.technical_indicators AS row
-    WHERE row.asset_id = sample.asset_id AND row.execution_id = %(execution_id)s::text
-    ORDER BY row.calculation_date DESC
-    LIMIT 1
-) AS stored
-WHERE state.prices_changed_at IS NULL OR state.prices_changed_at <= stored.calculated_at
-LIMIT %(sample)s::integer
+    SELECT string_agg(bar.packed, ''::bytea) AS bars
+    FROM (
+        SELECT date_send(date) || float8send(open) || float8send(high) || float8send(low) || float8send(close)
+                   || float8send(adj_close) || int8send(volume) AS packed
+        FROM financial_screener.stock_prices AS price
+        WHERE price.asset_id = stored.asset_id AND price.date <= stored.calculation_date
+        UNION ALL
+        SELECT financial_screener.packed_hole(date)
+        FROM financial_screener.bar_holes AS hole
+        WHERE hole.asset_id = stored.asset_id AND hole.date <= stored.calculation_date
+    ) AS bar
+) AS history
+CROSS JOIN LATERAL (
+    SELECT array_agg(
+               ARRAY[(action.ex_date - date '2000-01-01')::double precision, action.split_new / action.split_old]
+           ) AS found
+    FROM financial_screener.corporate_actions AS action
+    WHERE action.asset_id = stored.asset_id AND action.kind = 'split' AND action.withdrawn_at IS NULL
+      AND action.split_new > 0 AND action.split_old > 0
+      AND action.ex_date <= (SELECT max(price.date) FROM financial_screener.stock_prices AS price WHERE price.asset_id = stored.asset_id)
+) AS splits
+WHERE state.prices_changed_at IS NULL OR state.prices_changed_at <= %(read_at)s::timestamptz

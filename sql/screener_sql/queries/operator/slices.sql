@@ -1,5 +1,5 @@
 -- The slices of a run, in order.
-SELECT kind, name, ordinal, started_at, finished_at, reason, message, notes, waiting_reason, waiting_since, verified, plan,
+SELECT kind, name, ordinal, started_at, finished_at, reason, message, notes, waiting_reason, waiting_since, verified, verified_rows, deviation, plan,
        requests.planned AS requests_planned, requests.open AS requests_open
 FROM financial_screener.slices AS slice
 CROSS JOIN LATERAL (

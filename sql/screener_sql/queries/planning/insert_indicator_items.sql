@@ -1,4 +1,5 @@
--- One item for each asset in scope that has bars, or is named: due when a bar changed after its indicators were computed. An asset whose
+-- One item for each asset in scope that has bars, or is named: due when a bar, a split or what is set aside changed after
+-- its indicators were computed. An asset whose
 -- history must be fetched again is left alone until then.
 INSERT INTO financial_screener.plan_items
     (execution_id, group_name, asset_id, exchange_id, operation, expected_to, state, planned, error_code, message, finished_at)
@@ -15,7 +16,16 @@ CROSS JOIN LATERAL (
     SELECT CASE
         WHEN state.needs_prices_reprocess THEN 'awaiting_refetch'
         WHEN %(mode)s::text = 'changed' AND state.indicators_calculated AND NOT state.needs_indicators_reprocess
-             AND state.indicators_calculated_at >= state.prices_changed_at THEN 'up_to_date'
+             AND state.indicators_calculated_at >= state.prices_changed_at
+             AND NOT EXISTS (
+                 SELECT FROM financial_screener.corporate_actions AS action
+                 WHERE action.asset_id = asset.id AND action.kind = 'split'
+                   AND greatest(action.first_seen_at, action.withdrawn_at) > state.indicators_calculated_at
+             )
+             AND NOT EXISTS (
+                 SELECT FROM financial_screener.quarantined_bars AS bar
+                 WHERE bar.asset_id = asset.id AND greatest(bar.quarantined_at, bar.released_at) > state.indicators_calculated_at
+             ) THEN 'up_to_date'
     END AS why_not
 ) AS judged
 WHERE asset.kind = 'listing'

@@ -1,0 +1,79 @@
+"""Core: stored bars of many assets, one asset after another, and what goes with them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from screener_analyzer.binary import Days
+from screener_analyzer.panel import Matrix
+
+TO_UNIX_DAYS = 10957
+"""From days since 2000-01-01 to days since 1970-01-01."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Bars:
+    """Bars of assets, each asset's oldest first. A bar that was set aside is there without values,
+    as nothing may be computed across it."""
+
+    dates: Days
+    values: Matrix
+    """(bars, open high low close adj_close volume), as they are stored."""
+    lengths: NDArray[np.intp]
+    """Of each asset; 0 for one without."""
+    splits: NDArray[np.float64]
+    """What each bar's raw price is multiplied by to be adjusted for the splits since."""
+    benchmark: NDArray[np.float64]
+    """The adjusted close of its exchange's benchmark on each bar's day; NaN where there is none."""
+
+    def part(self, begin: int, end: int) -> "Bars":
+        """The bars of the assets from number `begin` to before `end`."""
+        at, to = int(self.lengths[:begin].sum()), int(self.lengths[:end].sum())
+        return Bars(
+            self.dates[at:to],
+            self.values[at:to],
+            self.lengths[begin:end],
+            self.splits[at:to],
+            self.benchmark[at:to],
+        )
+
+    def of(self, assets: NDArray[np.bool_]) -> "Bars":
+        """The bars of some of the assets."""
+        if assets.all():
+            return self
+        kept = np.repeat(assets, self.lengths)
+        return Bars(
+            self.dates[kept],
+            self.values[kept],
+            self.lengths[assets],
+            self.splits[kept],
+            self.benchmark[kept],
+        )
+
+
+def split_factors(
+    dates: Days, lengths: NDArray[np.intp], splits: Mapping[int, Sequence[tuple[int, float]]]
+) -> NDArray[np.float64]:
+    """`Bars.splits`, from the splits (day, new shares an old one) of assets by their number."""
+    factors = np.ones(len(dates))
+    ends = np.cumsum(lengths)
+    for asset, found in splits.items():
+        part = slice(ends[asset] - lengths[asset], ends[asset])
+        for day, ratio in found:
+            factors[part][dates[part] < day] /= ratio
+    return factors
+
+
+def unmoved(values: Matrix, lengths: NDArray[np.intp], bars: int) -> NDArray[np.bool_]:
+    """Of each asset, whether it has more than `bars` bars and none of its last `bars` closes
+    differs from the others: averages that build on themselves still carry what was before."""
+    ends = np.cumsum(lengths)
+    moved = np.zeros(len(values) + 1, dtype=np.intp)
+    moved[2:] = np.cumsum(values[1:, 3] != values[:-1, 3])
+    long = lengths > bars
+    still = np.zeros(len(lengths), dtype=np.bool_)
+    at = ends[long]
+    still[long] = moved[at] == moved[at - bars + 1]
+    return still

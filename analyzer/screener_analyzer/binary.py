@@ -1,0 +1,78 @@
+"""Core: rows as Postgres sends and takes them in binary, as numpy arrays. Fixed widths only.
+
+Packed bars are what `read_bars.sql` makes of an asset's rows: one after another, no separators.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from screener_analyzer.panel import Matrix
+
+Days = NDArray[np.int32]
+"""Dates as days since 2000-01-01, as Postgres counts them."""
+
+EPOCH = np.datetime64("2000-01-01", "D")
+
+PACKED = np.dtype([("date", ">i4"), ("prices", ">f8", 5), ("volume", ">i8")])
+
+_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_TRAILER = b"\xff\xff"
+
+
+def unpack(packed: Sequence[bytes]) -> tuple[Days, Matrix, NDArray[np.intp]]:
+    """Bars of assets, one bytes an asset -> dates, (bars, open high low close adj_close volume),
+    bars of each asset. Each asset's bars ascend by date, whatever order they came in; one whose
+    close is NaN has no volume either."""
+    rows = np.frombuffer(b"".join(packed), PACKED)
+    lengths = np.array([len(each) // PACKED.itemsize for each in packed], dtype=np.intp)
+    dates = rows["date"].astype(np.int32)
+    assets = np.repeat(np.arange(len(lengths)), lengths)
+    if ((np.diff(dates) <= 0) & (np.diff(assets) == 0)).any():
+        order = np.lexsort((dates, assets))
+        rows, dates = rows[order], dates[order]
+    values = np.empty((len(rows), 6))
+    values[:, :5] = rows["prices"]
+    values[:, 5] = np.where(np.isnan(values[:, 3]), np.nan, rows["volume"])
+    return dates, values, lengths
+
+
+def last(
+    dates: Days, values: Matrix, lengths: NDArray[np.intp], bars: int, since: int | None = None
+) -> tuple[Days, Matrix, NDArray[np.intp]]:
+    """At most the last `bars` of each asset; with those since a day, at most so many before it."""
+    counts = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(dates))
+    kept = counts <= bars
+    if since is not None:
+        later = dates >= since
+        of_asset = np.repeat(np.arange(len(lengths)), lengths)
+        kept = counts <= bars + np.bincount(of_asset[later], minlength=len(lengths))[of_asset]
+    if kept.all():
+        return dates, values, lengths
+    before = np.concatenate([[0], np.cumsum(kept)])
+    ends = np.cumsum(lengths)
+    return dates[kept], values[kept], before[ends] - before[ends - lengths]
+
+
+def encode(fields: Sequence[NDArray[Any]]) -> bytes:
+    """One array a column, int32 or float64, NaN for NULL -> the whole input of a binary COPY."""
+    rows = len(fields[0])
+    width = 2 + sum(4 + field.itemsize for field in fields)
+    out = np.empty((rows, width), dtype=np.uint8)
+    kept = np.ones((rows, width), dtype=np.bool_)
+    out[:, :2] = _bytes(np.full(rows, len(fields), dtype=">i2"))
+    at = 2
+    for field in fields:
+        size = field.itemsize
+        empty = np.isnan(field) if field.dtype.kind == "f" else np.zeros(rows, dtype=np.bool_)
+        out[:, at : at + 4] = _bytes(np.where(empty, -1, size).astype(">i4"))
+        out[:, at + 4 : at + 4 + size] = _bytes(field.astype(field.dtype.newbyteorder(">")))
+        kept[:, at + 4 : at + 4 + size] = ~empty[:, np.newaxis]
+        at += 4 + size
+    return _HEADER + out[kept].tobytes() + _TRAILER
+
+
+def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), values.itemsize)

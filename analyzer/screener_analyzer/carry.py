@@ -1,0 +1,851 @@
+"""Core: averages in which every bar builds on the one before, for all assets of a panel at once.
+
+A loop over the bars, each step a few operations on rows that stay in the processor's cache. Every
+asset begins at its own first bar, as if it were alone. What is carried is named by a frozen value
+(`Ema(12)`), so that indicators that need the same share it.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from screener_analyzer import rolling
+from screener_analyzer.panel import Outputs, Panel, by_row
+from screener_analyzer.rolling import reach
+
+Row = NDArray[np.float64]
+"""(assets,): one bar of every asset."""
+
+_TINY = np.finfo(np.float64).tiny
+"""Divides 0 to 0."""
+
+
+class Walk(ABC):
+    """What is carried from bar to bar, on its way through a panel."""
+
+    @abstractmethod
+    def step(self, number: int) -> None:
+        """Takes in row `number` of the panel; called for every row in order."""
+
+    @abstractmethod
+    def values(self) -> tuple[Row, ...]:
+        """What it is now, one row an output; the caller copies it."""
+
+
+class Carried(ABC):
+    """The name of something carried; subclasses are frozen dataclasses: they compare by value."""
+
+    @abstractmethod
+    def walk(self, panel: Panel) -> Walk:
+        """Its walk through a panel, before the first row."""
+
+
+_MORE = 24
+"""Rows that are kept beyond those asked for, as another indicator may want them."""
+
+
+def carried(panel: Panel, name: Carried, rows: int) -> Outputs:
+    """The last `rows` rows (all of a shorter panel) of what is carried under this name; the panel
+    keeps them."""
+    kept = panel.kept.get(name)
+    if kept is None or len(kept[0]) < min(rows, panel.rows):
+        kept = panel.kept[name] = _carry(panel, name, min(rows + _MORE, panel.rows))
+    return tuple(matrix[-rows:] for matrix in kept)
+
+
+def _carry(panel: Panel, name: Carried, rows: int) -> Outputs:
+    walk = name.walk(panel)
+    begin = panel.rows - rows
+    kept: Outputs = ()
+    with np.errstate(all="ignore"):
+        for number in range(panel.rows):
+            walk.step(number)
+            if number < begin:
+                continue
+            now = walk.values()
+            if number == begin:
+                kept = tuple(np.empty((rows, panel.assets)) for _ in now)
+            for matrix, row in zip(kept, now, strict=True):
+                matrix[number - begin] = row
+    return kept
+
+
+# Building blocks
+
+
+def span(window: int) -> float:
+    """The alpha of an exponential mean of `window` bars, rounded as pandas rounds it."""
+    return 1.0 / (1.0 + (window - 1) / 2.0)
+
+
+def through_com(alpha: float) -> float:
+    """An alpha after pandas' way through its centre of mass, which rounds it."""
+    return 1.0 / (1.0 + (1.0 - alpha) / alpha)
+
+
+class Exponential:
+    """y = alpha x + (1 - alpha) y before, in the steps of pandas' `ewm(adjust=False)` and with its
+    rounding: an average that equals the next value stays what it is, bit for bit."""
+
+    def __init__(self, assets: int | tuple[int, int], alpha: float) -> None:
+        self.now = np.zeros(assets)
+        self._next = np.empty(assets)
+        self._part = np.empty(assets)
+        self._equal = np.empty(assets, dtype=np.bool_)
+        self._alpha = alpha
+        self._before = 1.0 - alpha
+        self._whole = self._before + alpha
+
+    def begin(self, values: Row) -> None:
+        """All assets begin with `values`."""
+        np.copyto(self.now, values)
+
+    def begin_some(self, assets: NDArray[np.intp], values: Row) -> None:
+        """These assets begin with their `values`."""
+        self.now[..., assets] = values[..., assets]
+
+    def step(self, values: Row) -> Row:
+        """The averages after `values`."""
+        following = np.multiply(self.now, self._before, out=self._next)
+        following += np.multiply(values, self._alpha, out=self._part)
+        if self._whole != 1.0:
+            following /= self._whole
+        if np.equal(self.now, values, out=self._equal).any():
+            np.copyto(following, self.now, where=self._equal)
+        self.now, self._next = following, self.now
+        return following
+
+
+class Gappy:
+    """The same where values may be missing (not a number): it begins with the first one, a missing
+    one leaves it as it is and makes it weigh less, as in pandas."""
+
+    def __init__(self, assets: int, alpha: float) -> None:
+        self.now = np.full(assets, np.nan)
+        self.seen = np.zeros(assets)
+        """How many values there were."""
+        self._weight = np.ones(assets)
+        self._alpha = alpha
+
+    def step(self, values: Row) -> Row:
+        """The averages after `values`."""
+        there, begun = values == values, self.now == self.now
+        self._weight[begun] *= 1.0 - self._alpha
+        following = self._weight * self.now + self._alpha * values
+        following /= self._weight + self._alpha
+        np.copyto(self.now, following, where=there & begun & (self.now != values))
+        np.copyto(self.now, values, where=there & ~begun)
+        self._weight[there] = 1.0
+        self.seen += there
+        return self.now
+
+
+class Select:
+    """Choices between rows without branches, which cost a processor ten times what arithmetic does.
+
+    A mask has all bits of a number set or none: the sign of a difference, drawn out. What is not a
+    number may be chosen or not; kernels carry it in another row.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._mask = np.empty(shape, dtype=np.int64)
+        self._part = np.empty(shape)
+
+    def less(self, one: Row, other: Row) -> NDArray[np.int64]:
+        """Mask of where `one` is less than `other`; valid until the next call."""
+        difference = np.subtract(one, other, out=self._part)
+        return np.right_shift(difference.view(np.int64), 63, out=self._mask)
+
+    def keep(self, values: Row, mask: NDArray[np.int64]) -> Row:
+        """`values` where the mask is set, else 0; in place."""
+        bits = values.view(np.int64)
+        np.bitwise_and(bits, mask, out=bits)
+        return values
+
+    def choose(self, values: Row, others: Row, mask: NDArray[np.int64]) -> Row:
+        """`others` where the mask is set, else `values`; in place."""
+        bits, part = values.view(np.int64), self._part.view(np.int64)
+        np.bitwise_xor(bits, others.view(np.int64), out=part)
+        np.bitwise_and(part, mask, out=part)
+        np.bitwise_xor(bits, part, out=bits)
+        return values
+
+
+# What is carried
+
+
+@dataclass(frozen=True, slots=True)
+class Ema(Carried):
+    """Exponential mean of the closes, beginning at the first one."""
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _EmaWalk(panel, self.window)
+
+
+class _EmaWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        self._close = panel.close
+        self._mean = Exponential(panel.assets, span(window))
+
+    def step(self, number: int) -> None:
+        # Padding holds an asset's first close, and an average that equals it stays there.
+        if number:
+            self._mean.step(self._close[number])
+        else:
+            self._mean.begin(self._close[0])
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._mean.now,)
+
+
+@dataclass(frozen=True, slots=True)
+class Macd(Carried):
+    """Fast less slow exponential mean of the closes; that line's exponential mean of `signal` bars,
+    which begins once the slow one has `slow` bars."""
+
+    fast: int
+    slow: int
+    signal: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _MacdWalk(panel, self)
+
+
+class _MacdWalk(Walk):
+    def __init__(self, panel: Panel, macd: Macd) -> None:
+        self._fast, self._slow = _EmaWalk(panel, macd.fast), _EmaWalk(panel, macd.slow)
+        self._signal = Exponential(panel.assets, span(macd.signal))
+        self._begin = panel.since_start(macd.slow - 1)
+        self._line = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        self._fast.step(number)
+        self._slow.step(number)
+        line = np.subtract(self._fast.values()[0], self._slow.values()[0], out=self._line)
+        self._signal.step(line)
+        if number in self._begin:
+            self._signal.begin_some(self._begin[number], line)
+
+    def values(self) -> tuple[Row, ...]:
+        return self._line, self._signal.now
+
+
+@dataclass(frozen=True, slots=True)
+class Rsi(Carried):
+    """Wilder's relative strength, 0 to 100; NaN where no close has changed so far."""
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _RsiWalk(panel, self.window)
+
+
+class _RsiWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        self._close = panel.close
+        alpha = through_com(1 / window)
+        self._gains = Exponential(panel.assets, alpha)
+        self._losses = Exponential(panel.assets, alpha)
+        self._move, self._part = np.empty(panel.assets), np.empty(panel.assets)
+        self._zero = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        if not number:
+            return
+        move = np.subtract(self._close[number], self._close[number - 1], out=self._move)
+        # Maxima keep what is not a number; of two rows, as with a number they take twice as long.
+        self._gains.step(np.maximum(move, self._zero, out=self._part))
+        self._losses.step(np.maximum(np.negative(move, out=move), self._zero, out=move))
+
+    def values(self) -> tuple[Row, ...]:
+        gains, losses = self._gains.now, self._losses.now
+        out: Row = 100 - (100 / (1 + gains / losses))
+        out[losses == 0] = 100.0
+        out[(losses == 0) & (gains == 0)] = np.nan
+        return (out,)
+
+
+class _TrueRange:
+    """The greatest of high - low and both distances from the close before; of an asset's first bar
+    high - low."""
+
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+        self._begin = panel.since_start(0)
+        self._range = np.empty(panel.assets)
+        self._part = np.empty(panel.assets)
+
+    def step(self, number: int) -> Row:
+        high, low = self._panel.high[number], self._panel.low[number]
+        out: Row = np.subtract(high, low, out=self._range)
+        if number:
+            close, part = self._panel.close[number - 1], self._part
+            for side in (high, low):
+                np.abs(np.subtract(side, close, out=part), out=part)
+                np.maximum(out, part, out=out)
+        if number in self._begin:
+            new = self._begin[number]
+            out[new] = high[new] - low[new]
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class AverageTrueRange(Carried):
+    """Mean of an asset's first `window` true ranges, then Wilder's: (before * (window - 1) + range)
+    / window."""
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _AverageTrueRangeWalk(panel, self.window)
+
+
+class _AverageTrueRangeWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        self._ranges = _TrueRange(panel)
+        self._window = window
+        self._first = _First(panel, 0, window)
+        self._now = np.full(panel.assets, np.nan)
+
+    def step(self, number: int) -> None:
+        ranges = self._ranges.step(number)
+        self._now *= self._window - 1
+        self._now += ranges
+        self._now /= self._window
+        self._first.step(number, ((self._now, ranges),), self._window)
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._now,)
+
+
+class _First:
+    """Begins averages with the sum of an asset's first `window` values, from its bar number `first`
+    (0: its first) on, divided."""
+
+    def __init__(self, panel: Panel, first: int, window: int) -> None:
+        self._begin = panel.since_start(first)
+        self._end = panel.since_start(first + window - 1)
+        self._last = max(self._end, default=-1)
+        self._sums: list[Row] = []
+        self._assets = panel.assets
+
+    def step(self, number: int, averages: tuple[tuple[Row, Row], ...], divisor: float) -> None:
+        """`averages`: the present ones, which are overwritten where one begins, and the values."""
+        if number > self._last:
+            return
+        if not self._sums:
+            self._sums = [np.zeros(self._assets) for _ in averages]
+        for total, (now, values) in zip(self._sums, averages, strict=True):
+            if number in self._begin:
+                total[self._begin[number]] = 0.0
+            total += values
+            if number in self._end:
+                assets = self._end[number]
+                now[assets] = total[assets] / divisor
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionalMovement(Carried):
+    """Wilder's +DI, -DI and ADX, 0 to 100; NaN where no bar had a range.
+
+    The sums begin at an asset's second bar, as of the first nothing is known to have moved; the ADX
+    with the mean of the first `window` indexes.
+    """
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _DirectionalWalk(panel, self.window)
+
+
+class _DirectionalWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        assets = panel.assets
+        self._panel = panel
+        self._window = window
+        self._fades = (window - 1) / window
+        self._sums = np.full((3, assets), np.nan)
+        """Ranges, rises, falls."""
+        self._values = np.zeros((3, assets))
+        self._part = np.empty((3, assets))
+        self._zero, self._tiny = np.zeros(assets), np.full(assets, _TINY)
+        self._select = Select((assets,))
+        self._first = _First(panel, 1, window)
+        self._adx = np.full(assets, np.nan)
+        self._first_adx = _First(panel, window, window)
+
+    def step(self, number: int) -> None:
+        if not number:
+            return
+        panel, sums, select = self._panel, self._sums, self._select
+        high, low, close = panel.high, panel.low, panel.close[number - 1]
+        ranges, rises, falls = self._values
+        part, index, _ = self._part
+        np.maximum(high[number], close, out=ranges)
+        ranges -= np.minimum(low[number], close, out=part)
+        np.subtract(high[number], high[number - 1], out=rises)
+        np.subtract(low[number - 1], low[number], out=falls)
+        np.maximum(rises, self._zero, out=rises)
+        np.maximum(falls, self._zero, out=falls)
+        # Only the greater of the two moves counts; neither where they are equal.
+        np.copyto(part, rises)
+        select.keep(rises, select.less(falls, rises))
+        select.keep(falls, select.less(part, falls))
+        sums *= self._fades
+        sums += self._values
+        self._first.step(number, tuple(zip(sums, self._values, strict=True)), 1.0)
+        # The ranges that both are divided by cancel out.
+        both = np.add(sums[1], sums[2], out=part)
+        np.subtract(sums[1], sums[2], out=index)
+        index /= np.maximum(both, self._tiny, out=both)
+        np.abs(index, out=index)
+        index *= 100.0
+        self._adx *= self._window - 1
+        self._adx += index
+        self._adx /= self._window
+        self._first_adx.step(number, ((self._adx, index),), self._window)
+
+    def values(self) -> tuple[Row, ...]:
+        ranges, rises, falls = self._sums
+        # Neither 0 nor not a number, which only the ranges carry for all three.
+        moved = ranges > 0
+        rows = 100 * (rises / ranges), 100 * (falls / ranges), self._adx
+        plus, minus, adx = (np.where(moved, row, np.nan) for row in rows)
+        return plus, minus, adx
+
+
+@dataclass(frozen=True, slots=True)
+class ParabolicSar(Carried):
+    """Wilder's stop-and-reverse price.
+
+    Computed in coordinates in which every trend goes up: prices of a falling one are negated, so
+    one formula serves both. `near` is the side that the stop lies on, `far` the other.
+    """
+
+    pace: float
+    most: float
+
+    def walk(self, panel: Panel) -> Walk:
+        return _SarWalk(panel, self)
+
+
+class _SarWalk(Walk):
+    def __init__(self, panel: Panel, sar: ParabolicSar) -> None:
+        assets = panel.assets
+        self._panel = panel
+        self._sar = sar
+        self._begin = panel.since_start(2)
+        self._began = min(self._begin, default=panel.rows)
+        self._sign = np.ones(assets)
+        """1 in a rising trend, -1 in a falling one."""
+        self._stop = np.full(assets, np.nan)
+        self._extreme, self._pace = np.zeros(assets), np.full(assets, sar.pace)
+        self._near_1, self._near_2 = np.zeros(assets), np.zeros(assets)
+        self._near, self._far, self._part = (np.empty(assets) for _ in range(3))
+        self._step, self._most = np.full(assets, sar.pace), np.full(assets, sar.most)
+        self._select = Select((assets,))
+        self._turned = np.empty(assets, dtype=np.bool_)
+
+    def step(self, number: int) -> None:
+        if number < self._began:
+            return
+        high, low = self._panel.high, self._panel.low
+        stop, extreme, pace, select, part = (
+            self._stop,
+            self._extreme,
+            self._pace,
+            self._select,
+            self._part,
+        )
+        if number in self._begin:
+            new = self._begin[number]
+            self._sign[new], pace[new] = 1.0, self._sar.pace
+            stop[new], extreme[new] = self._panel.close[number - 1, new], high[number - 2, new]
+            self._near_2[new], self._near_1[new] = low[number - 2, new], low[number - 1, new]
+        one = np.multiply(low[number], self._sign, out=self._near)
+        other = np.multiply(high[number], self._sign, out=part)
+        far = np.maximum(one, other, out=self._far)
+        near = np.minimum(one, other, out=self._near)
+        np.subtract(extreme, stop, out=part)
+        part *= pace
+        stop += part
+        turned = np.flatnonzero(np.less(near, stop, out=self._turned))
+        turned_stop = -extreme[turned]
+        # The stop keeps off the two bars before; the older one counts first.
+        older = select.less(self._near_2, stop)
+        np.minimum(stop, self._near_1, out=stop)
+        select.choose(stop, self._near_2, older)
+        np.copyto(part, self._step)
+        pace += select.keep(part, select.less(extreme, far))
+        np.minimum(pace, self._most, out=pace)
+        np.maximum(extreme, far, out=extreme)
+        self._near_1, self._near_2, self._near = near, self._near_1, self._near_2
+        if len(turned):
+            stop[turned], extreme[turned] = turned_stop, -near[turned]
+            pace[turned] = self._sar.pace
+            sign = -self._sign[turned]
+            self._sign[turned] = sign
+            for bar, side in ((number, self._near_1), (number - 1, self._near_2)):
+                side[turned] = np.minimum(sign * low[bar, turned], sign * high[bar, turned])
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._stop * self._sign,)
+
+
+@dataclass(frozen=True, slots=True)
+class TrueStrength(Carried):
+    """Changes of the close, and their sizes, averaged over `slow` and then `fast` bars."""
+
+    slow: int
+    fast: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _TrueStrengthWalk(panel, self)
+
+
+class _TrueStrengthWalk(Walk):
+    def __init__(self, panel: Panel, name: TrueStrength) -> None:
+        shape = (2, panel.assets)
+        self._close = panel.close
+        self._first, self._second = (Exponential(shape, span(w)) for w in (name.slow, name.fast))
+        self._begin, self._begin_second = panel.since_start(1), panel.since_start(name.slow)
+        self._moves = np.zeros(shape)
+
+    def step(self, number: int) -> None:
+        if not number:
+            return
+        moves = self._moves
+        np.subtract(self._close[number], self._close[number - 1], out=moves[0])
+        np.abs(moves[0], out=moves[1])
+        self._first.step(moves)
+        if number in self._begin:
+            self._first.begin_some(self._begin[number], moves)
+        self._second.step(self._first.now)
+        if number in self._begin_second:
+            self._second.begin_some(self._begin_second[number], self._first.now)
+
+    def values(self) -> tuple[Row, ...]:
+        return self._second.now[0], self._second.now[1]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceOscillator(Carried):
+    """Fast less slow exponential mean of the closes in % of the slow one; that line's exponential
+    mean of `signal` bars, which begins once the slow one has `slow` bars."""
+
+    fast: int
+    slow: int
+    signal: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _PriceOscillatorWalk(panel, self)
+
+
+class _PriceOscillatorWalk(Walk):
+    def __init__(self, panel: Panel, name: PriceOscillator) -> None:
+        self._fast, self._slow = _EmaWalk(panel, name.fast), _EmaWalk(panel, name.slow)
+        self._signal = Exponential(panel.assets, span(name.signal))
+        self._begin = panel.since_start(name.slow - 1)
+        self._line = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        self._fast.step(number)
+        self._slow.step(number)
+        slow = self._slow.values()[0]
+        line = np.subtract(self._fast.values()[0], slow, out=self._line)
+        line /= slow
+        line *= 100
+        self._signal.step(line)
+        if number in self._begin:
+            self._signal.begin_some(self._begin[number], line)
+
+    def values(self) -> tuple[Row, ...]:
+        return self._line, self._signal.now
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeOscillator(Carried):
+    """The same of the volume; NaN where there was none so far, and the signal until it has averaged
+    `signal` values."""
+
+    fast: int
+    slow: int
+    signal: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _VolumeOscillatorWalk(panel, self)
+
+
+class _VolumeOscillatorWalk(Walk):
+    def __init__(self, panel: Panel, name: VolumeOscillator) -> None:
+        self._volume = panel.volume
+        self._fast, self._slow = (
+            Exponential(panel.assets, span(window)) for window in (name.fast, name.slow)
+        )
+        self._signal = Gappy(panel.assets, span(name.signal))
+        self._least = name.signal
+        self._begin = panel.since_start(0)
+        self._before = _Before(panel, name.slow - 1)
+        self._line = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        volume = self._volume[number]
+        for mean in (self._fast, self._slow):
+            mean.step(volume)
+            if number in self._begin:
+                mean.begin_some(self._begin[number], volume)
+        line = np.subtract(self._fast.now, self._slow.now, out=self._line)
+        line /= self._slow.now
+        line *= 100
+        self._signal.step(self._before.blanked(number, line))
+
+    def values(self) -> tuple[Row, ...]:
+        known = (self._signal.seen >= self._least) & np.isfinite(self._line)
+        return self._line, np.where(known, self._signal.now, np.nan)
+
+
+class _Before:
+    """Blanks what is before an asset's bar number `bars`."""
+
+    def __init__(self, panel: Panel, bars: int) -> None:
+        self._begin = panel.starts + bars
+        self._last = int(self._begin.max(initial=0))
+
+    def blanked(self, number: int, values: Row) -> Row:
+        if number < self._last:
+            values[self._begin > number] = np.nan
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveMean(Carried):
+    """Kaufman's mean: it follows the close the faster, the straighter the last `window` moves."""
+
+    window: int
+    fast: int
+    slow: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _AdaptiveWalk(panel, self)
+
+
+class _AdaptiveWalk(Walk):
+    def __init__(self, panel: Panel, name: AdaptiveMean) -> None:
+        close, window = panel.close, name.window
+        self._close = close
+        fastest, slowest = 2.0 / (name.fast + 1), 2.0 / (name.slow + 1.0)
+        # Above the first bar nothing moves: padding holds it, and so does what is put above that.
+        moves = np.abs(close[1:] - close[:-1])
+        paths = rolling.total(reach(moves, panel.rows + window - 1), window, panel.rows)
+        ways = np.abs(close - reach(close, panel.rows + window)[: panel.rows])
+        share = np.divide(ways, paths, out=np.zeros_like(ways), where=paths != 0)
+        share[np.isnan(paths)] = np.nan
+        self._pace = (share * (fastest - slowest) + slowest) ** 2.0
+        self._begin = panel.since_start(window - 1)
+        self._now = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        close = self._close[number]
+        self._now += self._pace[number] * (close - self._now)
+        if number in self._begin:
+            new = self._begin[number]
+            self._now[new] = close[new]
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._now,)
+
+
+@dataclass(frozen=True, slots=True)
+class Force(Carried):
+    """Exponential mean of the change of the close times the volume."""
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _ForceWalk(panel, self.window)
+
+
+class _ForceWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        self._close, self._volume = panel.close, panel.volume
+        self._mean = Exponential(panel.assets, span(window))
+        self._begin = panel.since_start(1)
+        self._part = np.empty(panel.assets)
+
+    def step(self, number: int) -> None:
+        if not number:
+            return
+        part = np.subtract(self._close[number], self._close[number - 1], out=self._part)
+        part *= self._volume[number]
+        self._mean.step(part)
+        if number in self._begin:
+            self._mean.begin_some(self._begin[number], part)
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._mean.now,)
+
+
+@dataclass(frozen=True, slots=True)
+class TripleEma(Carried):
+    """Exponential mean of that of that of the closes; each begins once the one below is full."""
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _TripleWalk(panel, self.window)
+
+
+class _TripleWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        self._first = _EmaWalk(panel, window)
+        self._others = [
+            (Exponential(panel.assets, span(window)), panel.since_start(n * (window - 1)))
+            for n in (1, 2)
+        ]
+
+    def step(self, number: int) -> None:
+        self._first.step(number)
+        below = self._first.values()[0]
+        for mean, begin in self._others:
+            mean.step(below)
+            if number in begin:
+                mean.begin_some(begin[number], below)
+            below = mean.now
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._others[-1][0].now,)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeShare(Carried):
+    """Exponential mean of the range over its own exponential mean."""
+
+    window: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _RangeShareWalk(panel, self.window)
+
+
+class _RangeShareWalk(Walk):
+    def __init__(self, panel: Panel, window: int) -> None:
+        self._high, self._low = panel.high, panel.low
+        self._once, self._twice = (Exponential(panel.assets, span(window)) for _ in range(2))
+        self._begin = panel.since_start(window - 1)
+
+    def step(self, number: int) -> None:
+        span_of_bar = self._high[number] - self._low[number]
+        if number:
+            self._once.step(span_of_bar)
+        else:
+            # Padding holds an asset's first bar, and an average that equals it stays there.
+            self._once.begin(span_of_bar)
+        self._twice.step(self._once.now)
+        if number in self._begin:
+            self._twice.begin_some(self._begin[number], self._once.now)
+
+    def values(self) -> tuple[Row, ...]:
+        return (self._once.now / self._twice.now,)
+
+
+@dataclass(frozen=True, slots=True)
+class Schaff(Carried):
+    """Where MACD stands in its range of `cycle` bars, smoothed, and that once more; 0 to 100.
+
+    Where a range is 0 its average stays what it was.
+    """
+
+    fast: int
+    slow: int
+    cycle: int
+    smooth: int
+
+    def walk(self, panel: Panel) -> Walk:
+        return _SchaffWalk(panel, self)
+
+
+class _SchaffWalk(Walk):
+    def __init__(self, panel: Panel, name: Schaff) -> None:
+        self._fast, self._slow = _EmaWalk(panel, name.fast), _EmaWalk(panel, name.slow)
+        self._least = name.smooth
+        first = name.slow - 1 + name.cycle - 1
+        second = first + name.smooth - 1 + name.cycle - 1
+        shape = (name.cycle, panel.assets)
+        self._stages = [
+            (np.full(shape, np.nan), _Before(panel, begin), Gappy(panel.assets, span(name.smooth)))
+            for begin in (first, second)
+        ]
+        self._line = np.zeros(panel.assets)
+
+    def step(self, number: int) -> None:
+        self._fast.step(number)
+        self._slow.step(number)
+        values = np.subtract(self._fast.values()[0], self._slow.values()[0], out=self._line)
+        for ring, before, mean in self._stages:
+            ring[number % len(ring)] = values
+            least = np.minimum.reduce(ring, axis=0)
+            stands = 100 * (values - least)
+            stands /= np.maximum.reduce(ring, axis=0) - least
+            mean.step(before.blanked(number, stands))
+            values = np.where(mean.seen >= self._least, mean.now, np.nan)
+
+    def values(self) -> tuple[Row, ...]:
+        mean = self._stages[-1][2]
+        known = (mean.seen >= self._least) & np.isfinite(self._line)
+        return (np.where(known, mean.now, np.nan),)
+
+
+@dataclass(frozen=True, slots=True)
+class Flows(Carried):
+    """What adds up from an asset's first stored bar on, or from the panel's `state`: OBV, ADI, VPT,
+    NVI, and the first close."""
+
+    def walk(self, panel: Panel) -> Walk:
+        return _FlowsWalk(panel)
+
+
+class _FlowsWalk(Walk):
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+        self._balance, self._distribution, self._trend = (np.zeros(panel.assets) for _ in range(3))
+        self._negative = np.full(panel.assets, 1000.0)
+        self._first = panel.close[0].copy()
+        self._begin: dict[int, NDArray[np.intp]] = {}
+        state = panel.state
+        if state is not None:
+            rows = panel.rows - 1 - state.new_bars
+            known = state.new_bars >= 0
+            lost = np.flatnonzero(known & (rows < panel.starts))
+            self._values = state.values.copy()
+            self._values[:, lost] = np.nan
+            rows = np.where(known, np.maximum(rows, panel.starts), -1)
+            self._begin = by_row(rows)
+
+    def step(self, number: int) -> None:
+        panel = self._panel
+        close, volume = panel.close[number], panel.volume[number]
+        if number:
+            before = panel.close[number - 1]
+            self._balance += np.where(close < before, -volume, volume)
+            change = close / before - 1
+            self._trend += change * volume
+            falls = panel.volume[number - 1] > volume
+            self._negative *= np.where(falls, 1.0 + change, 1.0)
+        else:
+            self._balance += volume
+        high, low = panel.high[number], panel.low[number]
+        width = high - low
+        place = (close - low) - (high - close)
+        place /= width
+        place[(width == 0) & (close == low)] = 0.0
+        self._distribution += place * volume
+        if number in self._begin:
+            assets = self._begin[number]
+            for now, given in zip(self.values(), self._values, strict=True):
+                now[assets] = given[assets]
+
+    def values(self) -> tuple[Row, ...]:
+        return self._balance, self._distribution, self._trend, self._negative, self._first

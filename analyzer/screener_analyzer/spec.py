@@ -1,0 +1,29 @@
+"""Core: what an IndicatorRun asks of the analyzer, from its spec as the API server took it."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Adjusted = Literal["all", "splits", "none"]
+SAMPLE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    adjusted: Adjusted = "all"
+    """What prices are adjusted for before anything is computed."""
+    history_from: dt.date | None = None
+    """Every day since it is computed; None: the last day alone."""
+    sample: int = SAMPLE
+    """About how many rows of the run the judge computes again."""
+
+    @classmethod
+    def from_json(cls, spec: Mapping[str, Any]) -> "Spec":
+        """What is left out, or of before there was such a field, is as the defaults are."""
+        history = (spec.get("history") or {}).get("from")
+        return cls(
+            adjusted=spec.get("adjusted", "all"),
+            history_from=None if history is None else dt.date.fromisoformat(history),
+            sample=(spec.get("verify") or {}).get("sample", SAMPLE),
+        )

@@ -1,0 +1,175 @@
+"""How fast the analyzer computes, and a whole run of it: read, compute, verify, write.
+
+In memory: 300 bars of the universe, one process. The plain way is `ta`, asset by asset, each class
+once, on a few of the same assets and scaled. A whole run is the program on Postgres, from the start
+of its process to its end; its history is measured on one asset in twenty and scaled.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from time import perf_counter
+
+import numpy as np
+import psycopg
+
+from screener_analyzer.engine import compute
+from screener_analyzer.panel import Matrix, chunks, panel
+from screener_analyzer.reference import Ta
+from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY, Indicator
+from screener_local.bench.figures import Figure
+from screener_local.bench.systems import database, say
+from screener_local.errors import PartFailed
+from screener_local.postgres import Postgres
+from screener_operator.planning import plan_indicators
+
+NAMES = (
+    "indicators_31_s",
+    "indicators_all_s",
+    "indicators_end_to_end_s",
+    "indicators_history_s",
+    "analyzer_peak_mib",
+)
+ASSETS, BARS = 21_817, 300
+CHUNK = 4_096
+RUNS = 3
+SAMPLE = 20
+"""Assets that go the plain way."""
+LAST = date(2026, 11, 20)
+HISTORY_DAYS, HISTORY_PART = 1_000, 20
+SEED_COLUMNS = 31
+"""The registry begins with them."""
+
+
+def walks(assets: int, bars: int) -> Matrix:
+    """Bars of assets one after another, as they are stored."""
+    chance = np.random.default_rng(1)
+    close = np.round(50 * np.exp(np.cumsum(chance.normal(0, 0.02, (assets, bars)), axis=1)), 2)
+    volume = chance.integers(1_000, 10**7, (assets, bars)).astype(np.float64)
+    return np.stack([close, close * 1.01, close * 0.99, close, close, volume], axis=2).reshape(
+        -1, 6
+    )
+
+
+def seconds_of(bars: Matrix, indicators: Sequence[Indicator]) -> float:
+    """Seconds to compute the latest rows of all, from matrices in memory."""
+    spent = 0.0
+    for part in chunks(ASSETS, CHUNK):
+        lengths = [BARS] * (part.stop - part.start)
+        matrices = panel(bars[part.start * BARS : part.stop * BARS], lengths)
+        began = perf_counter()
+        compute(matrices, indicators)
+        spent += perf_counter() - began
+    return spent
+
+
+def plain_seconds(bars: Matrix, indicators: Iterable[Indicator]) -> float:
+    """Seconds that `ta` would need for all assets, from what a few take it."""
+    references = [
+        output.reference
+        for indicator in indicators
+        for output in indicator.outputs
+        if isinstance(output.reference, Ta)
+    ]
+    # One method a class is asked for: the others cost little once it has computed.
+    classes = {(each.name, str(each.parameters)): each for each in references}
+    began = perf_counter()
+    for asset in range(SAMPLE):
+        own = bars[asset * BARS : (asset + 1) * BARS]
+        fields = dict(zip(("open", "high", "low", "close"), own.T, strict=False))
+        for reference in classes.values():
+            reference.values({**fields, "volume": own[:, 5]})
+    return (perf_counter() - began) * ASSETS / SAMPLE
+
+
+def prepare(postgres: Postgres, assets: int, bars: int) -> None:
+    """Assets of one exchange with so many bars each, and nothing computed."""
+    with psycopg.connect(postgres.owner_url, autocommit=True) as owner:
+        owner.execute("SET search_path TO financial_screener")
+        owner.execute("TRUNCATE assets, process_executions CASCADE")
+        owner.execute(
+            "INSERT INTO assets (code, exchange_id, ticker) SELECT 'B' || n, id, 'B' || n || '.US'"
+            " FROM generate_series(1, %s) AS n, exchanges WHERE exchanges.code = 'US'",
+            [assets],
+        )
+        owner.execute(
+            "INSERT INTO asset_processing_state"
+            " (asset_id, ticker, prices_loaded, prices_changed_at, prices_last_date)"
+            " SELECT id, ticker, true, now(), %s FROM assets",
+            [LAST],
+        )
+        owner.execute("SELECT ensure_partitions(%s - 4000, %s)", [LAST, LAST])
+        owner.execute(
+            "INSERT INTO stock_prices SELECT asset.id, %(last)s::date - n / 5 * 7 - n %% 5,"
+            " close, close * 1.01, close * 0.99, close, close, (1000 + 1000 * random())::bigint"
+            " FROM assets AS asset CROSS JOIN generate_series(0, %(bars)s - 1) AS n"
+            " CROSS JOIN LATERAL (SELECT 50 + 10 * sin(n / 20.0 + asset.id) + random() AS close)"
+            " AS made ORDER BY asset.id, n DESC",
+            {"last": LAST, "bars": bars},
+        )
+        owner.execute("VACUUM ANALYZE stock_prices")
+
+
+def run_seconds(postgres: Postgres, execution_id: str, spec: dict[str, object]) -> float:
+    """Seconds of the analyzer's process for all assets. Raises PartFailed."""
+    with psycopg.connect(postgres.owner_url, autocommit=True) as owner:
+        owner.execute(
+            "INSERT INTO financial_screener.process_executions"
+            " (process_name, execution_id, parameters) VALUES ('bench', %s, %s)",
+            [execution_id, json.dumps({"spec": spec})],
+        )
+        plan_indicators(
+            owner, execution_id, exchanges=None, symbols=None, mode="all", as_of=None,
+            now=datetime.now(UTC),
+        )  # fmt: skip
+    variables = {
+        "DATABASE_URL": postgres.program_urls()["analyzer"],
+        "EXECUTION_ID": execution_id,
+        "PATH": os.environ["PATH"],
+    }
+    began = perf_counter()
+    ended = subprocess.run(
+        [sys.executable, "-m", "screener_analyzer"],
+        env=variables, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    spent = perf_counter() - began
+    if ended.returncode:
+        raise PartFailed("analyzer", f"it ended with {ended.returncode}: {ended.stdout[-500:]}")
+    return spent
+
+
+def in_memory() -> Iterator[Figure]:
+    bars = walks(ASSETS, BARS)
+    seed: list[Indicator] = []
+    while sum(len(indicator.outputs) for indicator in seed) < SEED_COLUMNS:
+        seed.append(REGISTRY[len(seed)])
+    with_ta = [
+        indicator
+        for indicator in REGISTRY
+        if any(isinstance(output.reference, Ta) for output in indicator.outputs)
+    ]
+    for name, indicators in (("indicators_31_s", seed), ("indicators_all_s", with_ta)):
+        times = [seconds_of(bars, indicators) for _ in range(RUNS)]
+        say(f"{name}: {[round(seconds, 3) for seconds in times]}")
+        yield Figure(name, statistics.median(times), "s", plain_seconds(bars, indicators))
+
+
+def measure() -> Iterator[Figure]:
+    yield from in_memory()
+    with database(durable=True) as postgres:
+        prepare(postgres, ASSETS, LONGEST_HISTORY)
+        times = [run_seconds(postgres, f"run-{number}", {}) for number in range(RUNS)]
+        say(f"indicators_end_to_end_s: {[round(seconds, 2) for seconds in times]}")
+        yield Figure("indicators_end_to_end_s", statistics.median(times), "s")
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        assets = ASSETS // HISTORY_PART
+        prepare(postgres, assets, LONGEST_HISTORY + HISTORY_DAYS)
+        since = np.busday_offset(np.datetime64(LAST), 1 - HISTORY_DAYS)
+        spent = run_seconds(postgres, "history", {"history": {"from": str(since)}})
+        yield Figure("indicators_history_s", spent * ASSETS / assets, "s")
+        yield Figure("analyzer_peak_mib", peak, "MiB")

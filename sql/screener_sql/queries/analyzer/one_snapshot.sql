@@ -1,2 +1,0 @@
--- All that this transaction reads is of one moment.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY

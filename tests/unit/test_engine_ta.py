@@ -1,0 +1,135 @@
+"""Every column that `ta` has equals it, over the whole of a series and over every length.
+
+`ta` is fed correctly: one asset, a RangeIndex, its full history. Where it answers and there is no
+answer (its warm-up zeros, a flat window), ours is NULL and is tested elsewhere.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from screener_analyzer.engine import compute
+from screener_analyzer.panel import FIELDS, Matrix, Panel, panel
+from screener_analyzer.reference import Ta
+from screener_analyzer.registry import REGISTRY, Output
+
+TOLERANCE = 1e-9
+LONGEST = 3_000
+LENGTHS = (1, 2, 3, 14, 15, 16, 27, 28, 40, 60, 200, 300, 1_200)
+WITH_TA = [
+    output
+    for indicator in REGISTRY
+    for output in indicator.outputs
+    if isinstance(output.reference, Ta)
+]
+
+
+def random_bars(seed: int, length: int, digits: int | None = 2) -> Matrix:
+    """(length, FIELDS): a random walk with a dividend and a split; prices rounded to `digits`."""
+    random = np.random.default_rng(seed)
+    close = 80 * np.exp(np.cumsum(random.normal(0.0003, 0.02, length)))
+    open_ = close * np.exp(random.normal(0, 0.01, length))
+    high = np.maximum(open_, close) * np.exp(np.abs(random.normal(0, 0.01, length)))
+    low = np.minimum(open_, close) * np.exp(-np.abs(random.normal(0, 0.01, length)))
+    prices = np.stack([open_, high, low, close])
+    if digits is not None:
+        prices = np.maximum(np.round(prices, digits), 10.0**-digits)
+    factor = np.where(np.arange(length) < length // 2, 0.25, 1.0)
+    factor[: length // 3] *= 0.985
+    volume = random.integers(1_000, 2_000_000, length).astype(float)
+    return np.stack([*prices, prices[3] * factor, volume], axis=1)
+
+
+SERIES = {
+    "rounded to cents": 2,
+    "not rounded": None,
+    "ticks of a tenth": 1,
+}
+
+
+@cache
+def together() -> tuple[Panel, list[Matrix]]:
+    """All lengths of all kinds of series in one panel, so that each begins elsewhere in it."""
+    bars = [
+        random_bars(seed, length, digits)
+        for seed, digits in enumerate(SERIES.values())
+        for length in LENGTHS
+    ]
+    bars.append(random_bars(len(SERIES), LONGEST))
+    lengths = [len(each) for each in bars]
+    return panel(
+        np.concatenate(bars), lengths, rebased=False, whole=np.ones(len(bars), dtype=np.bool_)
+    ), bars
+
+
+@cache
+def all_rows() -> dict[str, Matrix]:
+    whole, _ = together()
+    return compute(whole, rows=whole.rows)
+
+
+def theirs(output: Output, asset: int) -> np.ndarray:
+    assert isinstance(output.reference, Ta)
+    whole, bars = together()
+    length = len(bars[asset])
+    fields = {
+        name: np.ascontiguousarray(getattr(whole, name)[-length:, asset])
+        for name in ("open", "high", "low", "close", "volume")
+    }
+    return output.reference.values(fields)
+
+
+def scale(output: Output, asset: int) -> float:
+    """Of a column's values, for what is near 0 by cancellation: a price, 100, 1."""
+    if output.unit.text.startswith("price"):
+        whole, bars = together()
+        return float(np.max(whole.close[-len(bars[asset]) :, asset]))
+    return 1.0 if output.unit.text == "0 to 1" else 100.0
+
+
+@pytest.mark.parametrize("output", WITH_TA, ids=lambda output: output.column)
+def test_a_column_equals_ta_in_every_row(output: Output) -> None:
+    ours_everywhere = all_rows()[output.column]
+    _, bars = together()
+    compared = 0
+    for asset, each in enumerate(bars):
+        ours = ours_everywhere[-len(each) :, asset]
+        right = theirs(output, asset)
+        have = np.isfinite(ours)
+        missing = np.flatnonzero(have & ~np.isfinite(right))
+        assert not len(missing), f"ta has nothing in rows {missing[:5]} of {len(each)}"
+        limit = TOLERANCE * np.maximum(np.abs(right), scale(output, asset))
+        off = np.abs(ours - right) - limit
+        assert not (off[have] > 0).any(), (
+            f"{len(each)} bars: row {np.flatnonzero(have)[np.argmax(off[have])]},"
+            f" off by {np.max(np.abs(ours - right)[have])}"
+        )
+        # From its minimum of bars on a column of moving prices has a value.
+        assert have[: output.minimum_bars - 1].sum() == 0
+        assert have[output.minimum_bars - 1 :].all()
+        compared += int(have.sum())
+    assert compared > 3_000
+
+
+@pytest.mark.parametrize("output", WITH_TA, ids=lambda output: output.column)
+def test_an_asset_alone_has_the_same_last_row_bit_for_bit(output: Output) -> None:
+    _, bars = together()
+    for asset in (1, 7, 11, 20, 24):
+        alone = compute(
+            panel(bars[asset], [len(bars[asset])], rebased=False, whole=np.ones(1, dtype=np.bool_))
+        )[output.column]
+        assert np.array_equal(alone[-1, 0], all_rows()[output.column][-1, asset], equal_nan=True)
+
+
+def test_the_latest_row_alone_is_the_last_of_all_rows_bit_for_bit() -> None:
+    whole, _ = together()
+    latest = compute(replace(whole, kept={}))
+    for column, values in all_rows().items():
+        assert np.array_equal(latest[column][0], values[-1], equal_nan=True), column
+    assert whole.rows == LONGEST
+
+
+def test_the_fields_are_those_of_a_stored_bar() -> None:
+    assert FIELDS == ("open", "high", "low", "close", "adjusted_close", "volume")
