@@ -5,6 +5,7 @@ it is there. A later answer confirms a finding or releases it; a person's word (
 All in the transaction of whoever stores the bars, with the assets' states locked.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -232,11 +233,8 @@ class Judge:
     async def _judge(self, cursor: Cursor, series: Mapping[int, Bars]) -> dict[int, "_Aside"]:
         parameters = await self.parameters(cursor)
         contexts = await self._contexts(cursor, series)
-        found = {
-            asset_id: findings
-            for asset_id, bars in series.items()
-            if (findings := judge_series(bars, contexts[asset_id], parameters))
-        }
+        # A series that is wrong all over takes a second; requests go on meanwhile.
+        found = await asyncio.to_thread(_judge_all, series, contexts, parameters)
         known = await run(cursor, "known_findings", {"asset_ids": sorted(series)})
         unjudged = frozenset(
             (asset_id, prefix)
@@ -326,6 +324,17 @@ class Judge:
         }
         if gone := await run(cursor, "unstore_bars", scope):
             await run(cursor, "restate_bars", {"asset_ids": [row["asset_id"] for row in gone]})
+
+
+def _judge_all(
+    series: Mapping[int, Bars], contexts: Mapping[int, SeriesContext], parameters: Parameters
+) -> dict[int, list[Finding]]:
+    """By asset what its series has, where it has something."""
+    return {
+        asset_id: findings
+        for asset_id, bars in series.items()
+        if (findings := judge_series(bars, contexts[asset_id], parameters))
+    }
 
 
 @dataclass(slots=True)

@@ -145,6 +145,11 @@ class _Judge:
         """Bars into which k does not step, or by what is on record or has its own finding."""
         self.explained[0] = True
         self._event_bars: set[int] = set()
+        acted = np.searchsorted(bars.dates, self.actions.ex_dates)
+        self._converted = set(acted[self.actions.converted].tolist())
+        """Bars at which a converted dividend is paid."""
+        self._quiet = self.explained.copy()
+        """Bars into which k does not step."""
         self._splits = _Splits.of(bars, context.actions)
         self._apart = self._amounts_apart()
         """By dividend how far its two amounts are apart, logarithmic; NaN without both."""
@@ -253,7 +258,7 @@ class _Judge:
 
     def _measured(self, at: int) -> float:
         """The step of k into a bar, over the quiet bars on either side of it."""
-        quiet = np.abs(self.k.steps) <= self.k.room
+        quiet = self._quiet
         first = at - 1
         while first > 0 and at - first < _WINDOW and quiet[first] and not self._is_event(first):
             first -= 1
@@ -521,10 +526,8 @@ class _Judge:
         return abs(step - expected) <= self._room(at, expected)
 
     def _room(self, at: int, expected: float) -> float:
-        acted = np.searchsorted(self.bars.dates, self.actions.ex_dates) == at
-        converted = bool(np.any(self.actions.converted[acted]))
         share = self.number(
-            "dividend_mismatch", "tolerance_converted" if converted else "tolerance"
+            "dividend_mismatch", "tolerance_converted" if at in self._converted else "tolerance"
         )
         # Amounts have at most five decimals.
         amount = 5e-6 / float(self.bars.close[at - 1])
