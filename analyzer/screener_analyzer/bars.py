@@ -27,6 +27,9 @@ class Bars:
     """What each bar's raw price is multiplied by to be adjusted for the splits since."""
     benchmark: NDArray[np.float64]
     """The adjusted close of its exchange's benchmark on each bar's day; NaN where there is none."""
+    minor_units: NDArray[np.float64]
+    """Of each asset, how many of the unit of its prices make one of its currency (100 for pence);
+    NaN where that is not known."""
 
     def part(self, begin: int, end: int) -> "Bars":
         """The bars of the assets from number `begin` to before `end`."""
@@ -37,6 +40,7 @@ class Bars:
             self.lengths[begin:end],
             self.splits[at:to],
             self.benchmark[at:to],
+            self.minor_units[begin:end],
         )
 
     def of(self, assets: NDArray[np.bool_]) -> "Bars":
@@ -50,6 +54,7 @@ class Bars:
             self.lengths[assets],
             self.splits[kept],
             self.benchmark[kept],
+            self.minor_units[assets],
         )
 
 

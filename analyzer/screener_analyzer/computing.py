@@ -74,6 +74,7 @@ def _panel_rows(
                 dates=bars.dates + np.int32(TO_UNIX_DAYS),
                 split_factors=bars.splits,
                 benchmark=bars.benchmark,
+                minor_units=bars.minor_units,
                 adjusted=adjusted,
             ),
             indicators,

@@ -58,6 +58,8 @@ class Work:
     """The newest date to use; None: whatever is stored."""
     awaits_refetch: bool
     exchange_id: int
+    minor_units: float | None
+    """How many of the unit of its prices make one of its currency; None: not known."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -145,10 +147,10 @@ class Store:
             ).fetchall()
             if not held:
                 return None
-            works = tuple(Work(*row[:6]) for row in held)
-            newest = max((row[6] for row in held if row[6] is not None), default=None)
+            works = tuple(Work(*row[:7]) for row in held)
+            newest = max((row[7] for row in held if row[7] is not None), default=None)
             bars = self._bars(works, newest, since)
-        return Chunk(works, held[0][7], bars)
+        return Chunk(works, held[0][8], bars)
 
     @contextmanager
     def taken(self, worker_id: int, works: Sequence[Work]) -> Iterator[set[int]]:
@@ -342,7 +344,9 @@ class Store:
                 sessions, closes, _ = binary.unpack([packed])
                 of_it = exchanges == exchange_id
                 benchmark[of_it] = benchmark_closes(dates[of_it], sessions, closes[:, 4])
-        return Bars(dates, values, lengths, split_factors(dates, lengths, splits), benchmark)
+        units = [np.nan if work.minor_units is None else work.minor_units for work in works]
+        factors = split_factors(dates, lengths, splits)
+        return Bars(dates, values, lengths, factors, benchmark, np.array(units))
 
     def _kept(
         self, packed: Sequence[bytes], since: dt.date | None

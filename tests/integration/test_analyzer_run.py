@@ -602,6 +602,25 @@ def test_beta_is_against_the_exchanges_benchmark(owner: Owner, analyzer_url: str
     assert rows_of(owner, "SAN.MC")[0]["beta"] == pytest.approx(expected, rel=1e-9)
 
 
+def test_traded_value_is_in_the_currencys_major_unit(owner: Owner, analyzer_url: str) -> None:
+    bars = walk(0, 60)
+    currencies = {"EURO": "EUR", "PENCE": "GBX", "NONE": None}
+    add_assets(owner, [Asset(code) for code in currencies])
+    for code, currency in currencies.items():
+        owner.execute(
+            "UPDATE financial_screener.assets SET currency = %s WHERE code = %s", (currency, code)
+        )
+        add_bars(owner, f"{code}.MC", bars)
+    plan(owner, "run")
+    ended = analyze(analyzer_url, "run")
+    assert ended.code == 0, ended.log
+    worth = {code: rows_of(owner, f"{code}.MC")[0]["traded_value_30"] for code in currencies}
+    expected = float(np.mean([bar.close * bar.volume for bar in bars[-30:]]))
+    assert worth["EURO"] == pytest.approx(expected, rel=1e-9)
+    assert worth["PENCE"] == pytest.approx(expected / 100, rel=1e-9)
+    assert worth["NONE"] is None
+
+
 def test_an_asset_that_has_not_moved_for_long_is_read_whole(
     owner: Owner, analyzer_url: str
 ) -> None:

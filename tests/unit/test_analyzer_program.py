@@ -39,11 +39,12 @@ def bars(*lengths: int) -> Bars:
         np.array(lengths, dtype=np.intp),
         np.ones(count),
         np.full(count, np.nan),
+        np.ones(len(lengths)),
     )
 
 
 def work(asset_id: int = 3, *, awaits_refetch: bool = False, until: dt.date | None = None) -> Work:
-    return Work(asset_id + 4, asset_id, f"A{asset_id}.MC", until, awaits_refetch, 1)
+    return Work(asset_id + 4, asset_id, f"A{asset_id}.MC", until, awaits_refetch, 1, 1.0)
 
 
 def test_settings_come_from_the_environment() -> None:
