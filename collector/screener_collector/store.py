@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Self
 
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from screener_collector.work import Fetch, Spending
@@ -72,14 +72,17 @@ class Database:
                 ):
                     yield cursor
 
-    async def once(self, name: str, parameters: Mapping[str, Any]) -> list[DictRow]:
-        """Runs one statement, committed with it: one way there and back."""
+    async def once(self, name: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The row of one statement, committed with it: one way there and back."""
         async with self._turn:
             with translated():
                 if not self._connection.autocommit:
                     await self._connection.set_autocommit(True)  # transactions begin all the same
-                async with self._connection.cursor(row_factory=dict_row) as cursor:
-                    return await run(cursor, name, parameters)
+                async with self._connection.cursor(row_factory=tuple_row) as cursor:
+                    await cursor.execute(query(f"collector/{name}"), parameters)
+                    row = await cursor.fetchone()
+                    assert row is not None, f"{name} returns a row"
+                    return row
 
     async def close(self) -> None:
         """Closes the connection, and does not mind if it is gone."""
@@ -251,7 +254,7 @@ class Store:
         new_day: bool = False,
     ) -> "Leased":
         """Reserves `needed` to `wanted` calls and up to `requests` slots, in one statement."""
-        rows = await self._control.once(
+        row = await self._control.once(
             "lease",
             self._me
             | {
@@ -263,7 +266,7 @@ class Store:
                 "new_day": new_day,
             },
         )
-        return Leased(**rows[0])
+        return Leased(*row)
 
     async def return_leases(
         self, days: Sequence[date], leases: Sequence[tuple[int, int, int]]
@@ -336,7 +339,8 @@ async def run(cursor: Cursor, name: str, parameters: Mapping[str, Any]) -> list[
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """What `lease_calls` returns: see the procedure. Times are aware; `calls` may be 0."""
+    """What `lease_calls` returns, in its order: see the procedure. Times are aware; `calls` may be
+    0."""
 
     outcome: str
     lease_id: int | None
