@@ -140,7 +140,7 @@ class Row:
 
     def error_code_during(self, maintenance: bool) -> ErrorCode | None:
         """Why an item fails by it; in the vendor's maintenance never by its asset's fault."""
-        if maintenance and self.meaning is Meaning.BAD_PAYLOAD:
+        if maintenance and self.then is Then.FAIL_ASSET:
             return ErrorCode.SERVER_ERROR
         return self.error_code
 

@@ -302,6 +302,10 @@ def test_the_day_of_a_plan_has_every_call_and_final_volumes_before_fundamentals(
     add_assets(market, [Asset(f"K{n}", "US", **known_of) for n in range(150)])
     plan(market, "US", operations=("prices", "fundamentals"), max_calls=300)
     assert requests(market) == {("bulk_prices", "correction"): 1, ("fundamentals", "due"): 20}
+    first = market.execute(
+        "SELECT purpose FROM financial_screener.plan_fetches ORDER BY ordinal LIMIT 1"
+    ).fetchone()
+    assert first == ("correction",)
     plan(market, "US", execution_id="run-2", dry_run=True)
     assert requests(market, "run-2") == {("bulk_prices", "correction"): 1, ("prices", "refresh"): 8}
     for run, calls in (("run-1", 300), ("run-2", 108)):

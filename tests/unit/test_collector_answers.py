@@ -136,7 +136,7 @@ def test_during_maintenance_it_is_tried_longer_and_no_asset_is_to_blame(symptom:
     row = TABLE[symptom]
     assert (row.tries_during(True).times > row.tries.times) == (row.tries.times > 1)
     code = row.error_code_during(True)
-    if row.meaning in (Meaning.BAD_PAYLOAD, Meaning.SERVER_ERROR, Meaning.NETWORK_ERROR):
+    if row.then in (Then.FAIL_ASSET, Then.FAIL_FETCH):
         assert code in TRANSIENT
     assert row.error_code_during(False) == row.error_code
 

@@ -1,9 +1,9 @@
--- The bulk requests: of each session the dividends, the splits, then the bars, oldest session first; and, after all else, the sessions
--- whose volumes have become final.
+-- The bulk requests: of each session the dividends, the splits, then the bars, oldest session first; and, before any
+-- fundamentals, the sessions whose volumes have become final.
 INSERT INTO financial_screener.plan_fetches
     (execution_id, group_name, ordinal, kind, purpose, exchange_id, session, date_from, date_to, calls, state)
 SELECT %(execution_id)s::text, choice.group_name,
-       (CASE request.purpose WHEN 'due' THEN 1000 ELSE 400000000 END
+       (CASE request.purpose WHEN 'due' THEN 1000 ELSE 190000000 END
         + row_number() OVER (PARTITION BY request.purpose ORDER BY asked.session, request.place, choice.exchange_id))::integer,
        request.kind, request.purpose, choice.exchange_id, asked.session, asked.session, asked.session, 100,
        CASE WHEN %(dry_run)s::boolean THEN 'deferred' ELSE 'planned' END
