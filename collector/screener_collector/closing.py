@@ -164,6 +164,8 @@ async def _close(batch: Transaction, results: Sequence[Result], judge: Judge) ->
     )
     corrections = await store_bars(batch.cursor, batch.execution_id, corrected)
     await judge.set_aside(batch.cursor, bad)
+    # Their adjusted closes would stand beside others that are adjusted for more.
+    await judge.unstore(batch.cursor, own.spoilt(changes.updated.keys()))
     await closing_bulk.record_days(batch, days)
 
     recorded = await closing_actions.record(batch, [*(day.result for day in days), *others])

@@ -1,10 +1,12 @@
 """Adapter: Postgres: what assets' own requests brought: bars, lists of actions, fundamentals."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
+
+import numpy as np
 
 from screener_collector.bars import BadBar, Bars, Sorted, merge
 from screener_collector.closing_actions import History
@@ -68,6 +70,18 @@ class OwnFetches:
     def bad(self) -> list[tuple[int, BadBar]]:
         """The bars that broke a rule."""
         return [(asset_id, bar) for asset_id, came in self._sorted() for bar in came.bad]
+
+    def spoilt(self, asset_ids: Collection[int]) -> list[tuple[int, date]]:
+        """The days of these assets that were asked for and of which no bar came that keeps the
+        rules."""
+        spans, bars = self.spans(), self.bars()
+        return [
+            (asset_id, bar.date)
+            for asset_id, bar in self.bad()
+            if asset_id in asset_ids and bar.date is not None and asset_id in spans
+            if spans[asset_id][0] <= bar.date <= spans[asset_id][1]
+            if np.datetime64(bar.date, "D") not in bars[asset_id].dates
+        ]
 
     def _sorted(self) -> list[tuple[int, Sorted]]:
         return [

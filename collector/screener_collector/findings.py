@@ -311,13 +311,16 @@ class Judge:
                     bad.append(_bad_row(asset_id, each.bad[-1], finding_id))
         if bad:
             await run(cursor, "quarantine_bars", {**self._me, "bad": jsonb(bad)})
-            await self._unstore(cursor, bad)
+            await self.unstore(cursor, [(row["asset_id"], row["date"]) for row in bad])
         return aside
 
-    async def _unstore(self, cursor: Cursor, bad: Sequence[Mapping[str, Any]]) -> None:
-        days = [row["date"] for row in bad]
+    async def unstore(self, cursor: Cursor, bars: Sequence[tuple[int, date]]) -> None:
+        """Takes the bars of assets' days, where they are stored, out of `stock_prices`."""
+        if not bars:
+            return
+        days = [day for _, day in bars]
         scope = {
-            "asset_ids": [row["asset_id"] for row in bad],
+            "asset_ids": [asset_id for asset_id, _ in bars],
             "days": days,
             "first": min(days),
             "last": max(days),

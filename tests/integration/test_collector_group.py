@@ -491,6 +491,37 @@ def test_a_history_with_impossible_bars_is_doubted_until_they_came_twice(
     assert not doubted_after("run-7", good, bar("2023-09-15"))
 
 
+@pytest.mark.parametrize(
+    ("adjusted", "left"),
+    [
+        pytest.param(2.5, ["2023-09-12", "2023-09-14"], id="the others are adjusted anew"),
+        pytest.param(10, ["2023-09-12", "2023-09-13", "2023-09-14"], id="the others are the same"),
+    ],
+)
+def test_a_stored_bar_that_comes_back_impossible_stays_while_the_others_do(
+    world: World, codes: list[str], adjusted: float, left: list[str]
+) -> None:
+    plan_all(world, codes[:1])
+    days = ("2023-09-12", "2023-09-13", "2023-09-14")
+    prices = {"open": 10, "high": 10, "low": 10, "close": 10}
+    good = [bar(day, **prices, adjusted_close=10) for day in days]
+    world.simulator.admin("faults", [eod(codes[0], body=json.dumps(good))])
+    assert world.group().code == 0
+    assert world.value("SELECT count(*) FROM stock_prices") == 3
+
+    later = [bar(day, **prices, adjusted_close=adjusted) for day in days]
+    later[1]["close"] = None
+    world.open(execution_id="run-2")
+    world.plan(f"{codes[0]}.SW", operation="prices_incremental")
+    world.simulator.admin("faults", [eod(codes[0], body=json.dumps(later))])
+    assert world.group().code == 0
+
+    stored = world.rows("SELECT date::text, adj_close FROM stock_prices ORDER BY date")
+    assert [row["date"] for row in stored] == left
+    assert {row["adj_close"] for row in stored} == {adjusted}
+    assert world.value("SELECT count(*) FROM quarantined_bars WHERE released_at IS NULL") == 1
+
+
 def test_a_history_of_bad_bars_alone_is_a_failure(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:1])
     body = json.dumps([bar("2023-09-18", open=0), bar("2023-09-19", close="x")])
