@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from statistics import linear_regression
 from typing import Any
 
 import httpx
@@ -376,7 +377,7 @@ def test_the_indicators_follow_verified(story: Story, which: str) -> None:
 
 
 def test_indicators_are_of_the_last_bar_and_right(story: Story) -> None:
-    """SMA and RSI of AAPL, computed here from the stored bars by their definitions."""
+    """SMA, RSI and beta of AAPL, computed here from the stored bars by their definitions."""
     closes = [
         float(close)
         for (close,) in story.owner.execute(
@@ -399,7 +400,20 @@ def test_indicators_are_of_the_last_bar_and_right(story: Story) -> None:
     assert row[0] == SECOND
     assert row[1] == pytest.approx(sum(closes[-50:]) / 50, rel=1e-9)
     assert row[2] == pytest.approx(100 - 100 / (1 + up / down), rel=1e-3)
-    assert row[3] is None
+    pairs = story.owner.execute(
+        "SELECT bar.adj_close, market.adj_close FROM stock_prices AS bar"
+        " JOIN assets ON assets.id = bar.asset_id AND assets.ticker = 'AAPL.US'"
+        " JOIN exchanges ON exchanges.id = assets.exchange_id"
+        " JOIN assets AS index ON index.ticker = exchanges.benchmark"
+        " JOIN stock_prices AS market ON market.asset_id = index.id AND market.date = bar.date"
+        " WHERE bar.date <= %s ORDER BY bar.date DESC LIMIT 253",
+        (SECOND,),
+    ).fetchall()
+    ours, theirs = (
+        [new / old - 1 for old, new in pairwise(closes)]
+        for closes in zip(*pairs[::-1], strict=True)
+    )
+    assert row[3] == pytest.approx(linear_regression(theirs, ours).slope, rel=1e-6)
 
 
 def test_every_asset_with_new_bars_has_current_indicators(story: Story) -> None:
