@@ -304,8 +304,8 @@ def test_a_run_goes_over_midnight_and_no_day_is_counted_short(
     for day, calls in counted.items():
         assert days[day]["calls_used"] >= calls
     tomorrow = days[str(start + timedelta(days=1))]
-    # What was charged to it before it began is taken back by a reading in it, but for what was under
-    # way when the counter was read.
+    # What was charged to it before it began is taken back by a reading in it, but for what was
+    # under way when the counter was read.
     assert tomorrow["vendor_read_at"] is not None
     assert tomorrow["calls_used"] - tomorrow["calls_returned"] <= (
         counted[str(start + timedelta(days=1))] + CEILING
