@@ -301,7 +301,7 @@ def price_calls(day: Steady, log: Sequence[Mapping[str, Any]]) -> int:
         subject = path.rpartition("/")[2]
         if arrival["endpoint"] == "eod" and subject not in with_action:
             calls += arrival["calls"]
-        elif arrival["endpoint"] == "eod-bulk-last-day" and "type=" not in query:
+        elif arrival["endpoint"] == "eod-bulk-last-day" and "type=eod" in query:
             calls += arrival["calls"] if f"date={day.session}" in query else 0
     return calls
 
