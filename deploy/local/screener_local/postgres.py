@@ -3,7 +3,8 @@ wheel.
 
 Never needs root. Postgres refuses to run as root; there it runs as an unprivileged user, with its
 data (and, if need be, a copy of its programs) where that user can enter. It is tuned for a machine
-that may lose it all: nothing is forced to disk.
+that may lose it all: nothing is forced to disk. A durable one forces it, and has the memory of a
+small Postgres of its own: 1 GB of buffers.
 """
 
 import hashlib
@@ -367,8 +368,8 @@ class Postgres:
             "timezone": "UTC",
             "log_timezone": "UTC",
             **dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), safe),
-            "shared_buffers": "128MB",
-            "max_wal_size": "2GB",
+            "shared_buffers": "1GB" if self._durable else "128MB",
+            "max_wal_size": "8GB" if self._durable else "2GB",
         }
         return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
