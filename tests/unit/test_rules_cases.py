@@ -114,6 +114,18 @@ def copied_off_day(seed: int) -> Case:
     return replace(case, asset=Asset(inserted(case, at, day), case.asset.actions), cause=day)
 
 
+def copied_block(seed: int, length: int, lag: int) -> Case:
+    """Bars are those of some time before, or after where `lag` is negative."""
+    case = clean(seed)
+
+    def change(name: str, column: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        if name != "dates":
+            column[AT : AT + length] = column[AT - lag : AT - lag + length].copy()
+        return column
+
+    return replace(case, asset=Asset(columns(case.asset.bars, change), case.asset.actions))
+
+
 def traded_off_days(seed: int) -> Case:
     case = clean(seed)
     places = off_days(case, 8)
@@ -175,7 +187,7 @@ CASES: dict[str, tuple[str, Callable[[int], Case]]] = {
     ),
     "a split that nobody has recorded": ("split_suspected", unrecorded_split),
 }
-RULES_OF_CASES = {rule for rule, _ in CASES.values()}
+RULES_OF_CASES = {rule for rule, _ in CASES.values()} | {"block_repeated"}
 
 
 def judge(case: Case) -> list[Finding]:
@@ -198,6 +210,49 @@ def test_a_fault_breaks_its_rule_within_five_sessions_of_its_cause(name: str) ->
 def test_the_same_series_without_the_fault_breaks_none_of_them() -> None:
     for seed in range(20):
         assert not RULES_OF_CASES & {finding.rule for finding in judge(clean(seed))}, seed
+
+
+@pytest.mark.parametrize(
+    ("length", "lag"), [(10, 63), (10, -63), (6, -400), (5, 20), (10, 10)], ids=str
+)
+def test_a_copied_stretch_is_set_aside_and_the_other_too_where_nothing_tells_them_apart(
+    length: int, lag: int
+) -> None:
+    """An original that by chance leaps three times as far as its copy is taken for it."""
+    right = both = 0
+    for seed in range(40):
+        found = judge(copied_block(seed, length, lag))
+        found = [each for each in found if each.rule == "block_repeated"]
+        aside = {int(at) for each in found for at in each.bars}
+        copied = set(range(AT, AT + length))
+        assert aside, seed
+        assert aside <= copied | set(range(AT - lag, AT - lag + length)), (seed, found)
+        right += copied <= aside
+        both += len(found) > 1
+    assert right >= 36, "the copy is set aside"
+    assert both <= 20, "most are told apart"
+
+
+@pytest.mark.parametrize("length", [1, 4])
+def test_a_few_bars_alike_prove_nothing(length: int) -> None:
+    for seed in range(20):
+        found = judge(copied_block(seed, length, 63))
+        assert "block_repeated" not in {each.rule for each in found}, seed
+
+
+def test_a_stock_with_the_same_few_bars_again_and_again_repeats_no_block() -> None:
+    """It trades a lot or two, at one price or the next, as those of few cents do."""
+    for seed in range(20):
+        case = clean(seed)
+        draw = np.random.default_rng(seed).integers(0, 3, len(case.asset.bars))
+        bars = replaced(
+            case.asset.bars,
+            open=np.full(len(draw), 0.01), low=np.full(len(draw), 0.01),
+            high=np.full(len(draw), 0.02), close=np.where(draw == 1, 0.01, 0.02),
+            adjusted_close=np.where(draw == 1, 0.01, 0.02), volume=100 * (1 + draw),
+        )  # fmt: skip
+        found = judge(replace(case, asset=Asset(bars, case.asset.actions)))
+        assert "block_repeated" not in {each.rule for each in found}, seed
 
 
 @pytest.mark.skipif(not FAULTS.exists(), reason="no shared data")

@@ -216,6 +216,14 @@ def _series_rules() -> Iterable[Rule]:
         {"doubt_share": 0.005, "doubt_bars": 3},
     )
     yield Rule(
+        "block_repeated",
+        series,
+        QUARANTINE,
+        "Bars on end are exactly as many others, volume included.",
+        # Fewer can be alike by chance in a stock that seldom trades.
+        {"bars": 5, "leap": 3},
+    )
+    yield Rule(
         "split_misapplied",
         series,
         QUARANTINE,

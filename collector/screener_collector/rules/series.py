@@ -10,6 +10,7 @@ from datetime import date
 import numpy as np
 
 from screener_collector.rules.adjustments import judge_adjustments
+from screener_collector.rules.blocks import judge_blocks
 from screener_collector.rules.model import (
     QUARANTINE,
     Days,
@@ -40,6 +41,7 @@ def judge_series(bars: Series, context: SeriesContext, parameters: Parameters) -
     log_close, log_adjusted = np.log(bars.close), np.log(bars.adjusted_close)
     moves, adjusted_moves = steps(log_close), steps(log_adjusted)
     found += judge_units(bars, _split_ratios(bars, context), moves, adjusted_moves, parameters)
+    found += judge_blocks(bars, adjusted_moves, parameters)
     aside = _set_aside(found, len(bars))
     places: Indexes | None = None
     if aside is not None:

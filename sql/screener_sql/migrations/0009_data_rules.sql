@@ -39,6 +39,8 @@ INSERT INTO financial_screener.data_rules (rule, scope, severity, parameters, se
      'Prices of one bar are 100 times the others.'),
     ('no_session', 'series', 'quarantine', '{"doubt_share": 0.005, "doubt_bars": 3}',
      'A bar without volume, or a copy of the one before, on a day without a session.'),
+    ('block_repeated', 'series', 'quarantine', '{"bars": 5, "leap": 3}',
+     'Bars on end are exactly as many others, volume included.'),
     ('split_misapplied', 'series', 'quarantine', '{"tolerance": 0.03, "price_share": 0.35, "ratio": 1.3, "moves": 4, "search_bars": 10, "pending_bars": 5}',
      'The price steps by a recorded split; the adjusted close does not, or partly, or twice, or on another day.'),
     ('split_contradicted', 'series', 'quarantine', '{"volume_step": 3}',
