@@ -10,7 +10,7 @@ _TWICE = 2
 
 
 def judge_blocks(bars: Series, adjusted_moves: Floats, parameters: Parameters) -> list[Finding]:
-    """Findings of `block_repeated`: sessions on end with prices, range and volume of as many others.
+    """Findings of `block_repeated`: bars on end with the prices and volumes of as many others.
 
     The copy is the one where prices leap clearly farther as it meets its neighbours; where neither
     stands out, neither is believed.
@@ -61,7 +61,7 @@ def _finding(
 
 
 def _pairs(bars: Series, least: int) -> tuple[Indexes, Indexes]:
-    """Bars with volume and a range that are there twice: the earlier and the later, by the later."""
+    """Bars with volume and a range that are there twice: the earlier and the later, in order."""
     none = np.empty(0, np.intp)
     # Few volumes are there twice, so the rest is looked at for few bars.
     order = np.argsort(bars.volume, kind="stable")
