@@ -6,6 +6,18 @@ rows of stored `bars`, and `judge` computes a sample of them a second time: valu
 `screener-analyze`. It never fetches prices. `indicators(frame)` is for people with pandas.
 """
 
-from screener_analyzer.frames import indicators
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from screener_analyzer.frames import indicators
 
 __all__ = ["indicators"]
+
+
+def __getattr__(name: str) -> Any:
+    # The program does without pandas until it verifies: loading it is half of its start.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from screener_analyzer import frames
+
+    return frames.indicators

@@ -39,6 +39,11 @@ def unpack(packed: Sequence[bytes]) -> tuple[Days, Matrix, NDArray[np.intp]]:
     return dates, values, lengths
 
 
+def count_before(packed: bytes, day: int) -> int:
+    """How many of an asset's packed bars are of days before this one."""
+    return int(np.count_nonzero(np.frombuffer(packed, PACKED)["date"] < day))
+
+
 def last(
     dates: Days, values: Matrix, lengths: NDArray[np.intp], bars: int, since: int | None = None
 ) -> tuple[Days, Matrix, NDArray[np.intp]]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 MODULES = ("momentum", "trend", "volatility", "volume", "others")
@@ -39,6 +38,8 @@ class Ta:
 
         NaN for fewer bars than a class can do with: some raise an error then.
         """
+        import pandas as pd  # only here, as programs read the registry and never ask for this
+
         series = {name: pd.Series(bars[name], dtype="float64") for name in self._inputs()}
         length = len(next(iter(series.values())))
         try:

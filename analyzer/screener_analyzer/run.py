@@ -6,17 +6,18 @@ once: items are claimed, and a chunk is one transaction.
 """
 
 import datetime as dt
+import importlib
 import logging
 import math
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from screener_analyzer import judge
 from screener_analyzer.computing import rows_of
 from screener_analyzer.registry import LONGEST_HISTORY
 from screener_analyzer.rows import Rows
@@ -66,6 +67,7 @@ def run(store: Store, worker: Worker, pause: Callable[[float], None], *, chunk: 
     if found.finished:
         logger.info("the run is done already", extra={"verified": found.verified})
         return ExitCode.DONE if found.verified else ExitCode.NOT_VERIFIED
+    _load_judge()
     try:
         _end_all_items(store, worker, pause, found, chunk)
     except Terminated:
@@ -127,6 +129,8 @@ def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
 
     Raises Mismatch where one is over TOLERANCE.
     """
+    from screener_analyzer import judge  # brings pandas and ta: `_load_judge`
+
     largest = 0.0
     for row in sample:
         frame = judge.frame(row.bars, row.splits, adjusted)
@@ -145,6 +149,13 @@ def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
             raise Mismatch(text[:MESSAGE_LENGTH], worst)
         largest = max(largest, worst)
     return largest
+
+
+def _load_judge() -> None:
+    """Begins to load what verification needs, beside the first reading."""
+    threading.Thread(
+        target=importlib.import_module, args=("screener_analyzer.judge",), daemon=True
+    ).start()
 
 
 def _end_all_items(

@@ -291,8 +291,14 @@ class Store:
         first = min(day for day in (newest or until, until, since) if day is not None)
         after = max(first, FIRST_DAY + reach) - reach
         packed = self._packed("analyzer/read_bars", wanted, until=until, after=after)
+        begin = LAST_DAY if since is None else since
+        too_few = [
+            asset_id
+            for asset_id in wanted
+            if binary.count_before(packed.get(asset_id, b""), days_of(begin)) < LONGEST_HISTORY
+        ]
         before = self._packed(
-            "analyzer/read_bars_before", wanted, until=after, bars=LONGEST_HISTORY
+            "analyzer/read_bars_before", too_few, until=after, bars=LONGEST_HISTORY
         )
         for asset_id, more in before.items():
             packed[asset_id] = more + packed.get(asset_id, b"")
