@@ -1,8 +1,8 @@
 """Figures of the product on this machine, each on a system of its own that is removed afterwards.
 
 A topic is a module with `NAMES`, the figures that it measures, and `measure()`, which yields them.
-To add one, write the module and name it in TOPICS. A line a figure is printed as it comes:
-name value unit baseline ratio, with - where there is none.
+To add one, write the module and name it in TOPICS, or in BY_NAME if it takes long. A line a figure
+is printed as it comes: name value unit baseline ratio, with - where there is none.
 """
 
 import importlib
@@ -16,6 +16,8 @@ from screener_local.errors import LocalError
 
 TOPICS = ("operator", "plan", "store", "daily", "lease", "pace", "screen", "indicators")
 """Modules of this package, in the order in which `make bench` runs them."""
+BY_NAME = ("indicators_curve",)
+"""Topics that take long, and run only where they are named."""
 
 
 class Topic(Protocol):
@@ -29,16 +31,17 @@ class Topic(Protocol):
 
 
 def topics(only: str) -> list[str]:
-    """The topics to run for `only`: all for "", else the topic, or those with the figure.
+    """The topics to run for `only`: TOPICS for "", else the topic, or those with the figure.
 
     Raises LocalError where it is neither.
     """
     if not only:
         return list(TOPICS)
-    found = [name for name in TOPICS if only == name or only in load(name).NAMES]
+    every = (*TOPICS, *BY_NAME)
+    found = [name for name in every if only == name or only in load(name).NAMES]
     if not found:
-        figures = [figure for name in TOPICS for figure in load(name).NAMES]
-        raise LocalError(f"ONLY={only}: one of {', '.join((*TOPICS, *figures))}")
+        figures = [figure for name in every for figure in load(name).NAMES]
+        raise LocalError(f"ONLY={only}: one of {', '.join((*every, *figures))}")
     return found
 
 

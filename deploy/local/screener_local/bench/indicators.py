@@ -7,9 +7,7 @@ of its process to its end; its history is measured on one asset in twenty and sc
 
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -23,8 +21,8 @@ from screener_analyzer.panel import Matrix, chunks, panel
 from screener_analyzer.reference import Ta
 from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY, Indicator
 from screener_local.bench.figures import Figure
+from screener_local.bench.measured import Measured, measured
 from screener_local.bench.systems import database, say
-from screener_local.errors import PartFailed
 from screener_local.postgres import Postgres
 from screener_operator.planning import plan_indicators
 
@@ -115,8 +113,8 @@ def prepare(postgres: Postgres, assets: int, bars: int) -> None:
         owner.execute("VACUUM ANALYZE stock_prices")
 
 
-def run_seconds(postgres: Postgres, execution_id: str, spec: dict[str, object]) -> float:
-    """Seconds of the analyzer's process for all assets. Raises PartFailed."""
+def run_analyzer(postgres: Postgres, execution_id: str, spec: dict[str, object]) -> Measured:
+    """The analyzer's process for all assets. Raises PartFailed."""
     with psycopg.connect(postgres.owner_url, autocommit=True) as owner:
         owner.execute(
             "INSERT INTO financial_screener.process_executions"
@@ -132,15 +130,7 @@ def run_seconds(postgres: Postgres, execution_id: str, spec: dict[str, object]) 
         "EXECUTION_ID": execution_id,
         "PATH": os.environ["PATH"],
     }
-    began = perf_counter()
-    ended = subprocess.run(
-        [sys.executable, "-m", "screener_analyzer"],
-        env=variables, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    spent = perf_counter() - began
-    if ended.returncode:
-        raise PartFailed("analyzer", f"it ended with {ended.returncode}: {ended.stdout[-500:]}")
-    return spent
+    return measured("analyzer", [sys.executable, "-m", "screener_analyzer"], environment=variables)
 
 
 def in_memory() -> Iterator[Figure]:
@@ -163,13 +153,12 @@ def measure() -> Iterator[Figure]:
     yield from in_memory()
     with database(durable=True) as postgres:
         prepare(postgres, ASSETS, LONGEST_HISTORY)
-        times = [run_seconds(postgres, f"run-{number}", {}) for number in range(RUNS)]
-        say(f"indicators_end_to_end_s: {[round(seconds, 2) for seconds in times]}")
-        yield Figure("indicators_end_to_end_s", statistics.median(times), "s")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        runs = [run_analyzer(postgres, f"run-{number}", {}) for number in range(RUNS)]
+        say(f"indicators_end_to_end_s: {[round(run.seconds, 2) for run in runs]}")
+        yield Figure("indicators_end_to_end_s", statistics.median(r.seconds for r in runs), "s")
         assets = ASSETS // HISTORY_PART
         prepare(postgres, assets, LONGEST_HISTORY + HISTORY_DAYS)
         since = np.busday_offset(np.datetime64(LAST), 1 - HISTORY_DAYS)
-        spent = run_seconds(postgres, "history", {"history": {"from": str(since)}})
-        yield Figure("indicators_history_s", spent * ASSETS / assets, "s")
-        yield Figure("analyzer_peak_mib", peak, "MiB")
+        history = run_analyzer(postgres, "history", {"history": {"from": str(since)}})
+        yield Figure("indicators_history_s", history.seconds * ASSETS / assets, "s")
+        yield Figure("analyzer_peak_mib", max(run.mib for run in (*runs, history)), "MiB")
