@@ -20,7 +20,6 @@ classes are called nowhere else:
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,6 +38,7 @@ from ta.volatility import AverageTrueRange, BollingerBands
 
 from screener_analyzer.panel import Adjusted, Matrix
 from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY
+from screener_analyzer.ta_classes import Elements
 
 TRADING_DAYS_A_YEAR = 252
 
@@ -156,9 +156,7 @@ def bollinger_width(bars: pd.DataFrame, *, window: int, deviations: int) -> Valu
 
 def parabolic_sar(bars: pd.DataFrame, *, step: float, max_step: float) -> Values:
     """Wilder's stop-and-reverse price."""
-    # ta reads and writes it element by element, which costs a pandas Series fifty times what it
-    # costs a list.
-    high, low, close = (_Elements(bars[name].tolist()) for name in ("high", "low", "close"))
+    high, low, close = (Elements(bars[name].tolist()) for name in ("high", "low", "close"))
     return (_last(PSARIndicator(high, low, close, step, max_step).psar()),)
 
 
@@ -187,22 +185,6 @@ def _last(series: "pd.Series[float]") -> float:
 def _is_flat(series: "pd.Series[float]") -> bool:
     values = series.to_numpy()
     return bool((values == values[0]).all())
-
-
-class _Elements(list[float]):
-    """Numbers with as much of a Series' face as `ta`'s PSAR uses: by position they are what a
-    Series on a RangeIndex is."""
-
-    @property
-    def iloc(self) -> "_Elements":
-        return self
-
-    @property
-    def index(self) -> Any:  # not list.index: ta asks a Series for its labels
-        return pd.RangeIndex(len(self))
-
-    def copy(self) -> "_Elements":
-        return _Elements(self)
 
 
 @dataclass(frozen=True, slots=True)
