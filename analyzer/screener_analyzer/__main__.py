@@ -15,7 +15,7 @@ from screener_analyzer import settings
 from screener_analyzer.run import Terminated, run
 from screener_analyzer.store import Store
 from screener_analyzer.worker import registered
-from screener_sql.errors import BadSetting, DatabaseUnreachable
+from screener_sql.errors import BadSetting, DatabaseUnreachable, InvalidSpec
 from screener_sql.logs import leave_last_words, start_logging
 from screener_sql.model import ExitCode
 
@@ -56,6 +56,8 @@ def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str
             code = run(store, worker, pause, chunk=chosen.chunk)
     except BadSetting as error:
         return ExitCode.BAD_SETTING, str(error)
+    except InvalidSpec as error:
+        return ExitCode.INVALID_SPEC, str(error)
     except DatabaseUnreachable as error:
         return ExitCode.DATABASE_UNREACHABLE, str(error)
     except Terminated:

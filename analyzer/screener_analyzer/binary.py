@@ -1,4 +1,4 @@
-"""Core: rows as Postgres sends and takes them in binary, as numpy arrays. Fixed widths only.
+"""Core: rows as Postgres sends and takes them in binary, as numpy arrays.
 
 Packed bars are what `read_bars.sql` makes of an asset's rows: one after another, no separators.
 """
@@ -20,6 +20,7 @@ PACKED = np.dtype([("date", ">i4"), ("prices", ">f8", 5), ("volume", ">i8")])
 
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER = b"\xff\xff"
+_JSONB_VERSION = b"\x01"
 
 
 def unpack(packed: Sequence[bytes]) -> tuple[Days, Matrix, NDArray[np.intp]]:
@@ -61,13 +62,14 @@ def last(
     return dates[kept], values[kept], before[ends] - before[ends - lengths]
 
 
-def encode(fields: Sequence[NDArray[Any]]) -> bytes:
-    """One array a column, int32 or float64, NaN for NULL -> the whole input of a binary COPY."""
+def encode(fields: Sequence[NDArray[Any]], json: Sequence[bytes | None] | None = None) -> bytes:
+    """One array a column, int32 or float64, NaN for NULL, and last a column of jsonb, one text a
+    row (None for NULL; without `json`, NULL everywhere) -> the whole input of a binary COPY."""
     rows = len(fields[0])
-    width = 2 + sum(4 + field.itemsize for field in fields)
+    width = 2 + sum(4 + field.itemsize for field in fields) + 4
     out = np.empty((rows, width), dtype=np.uint8)
     kept = np.ones((rows, width), dtype=np.bool_)
-    out[:, :2] = _bytes(np.full(rows, len(fields), dtype=">i2"))
+    out[:, :2] = _bytes(np.full(rows, len(fields) + 1, dtype=">i2"))
     at = 2
     for field in fields:
         size = field.itemsize
@@ -76,7 +78,19 @@ def encode(fields: Sequence[NDArray[Any]]) -> bytes:
         out[:, at + 4 : at + 4 + size] = _bytes(field.astype(field.dtype.newbyteorder(">")))
         kept[:, at + 4 : at + 4 + size] = ~empty[:, np.newaxis]
         at += 4 + size
-    return _HEADER + out[kept].tobytes() + _TRAILER
+    sizes = np.full(rows, -1, dtype=">i4")
+    if json is not None:
+        sizes[:] = [-1 if text is None else len(_JSONB_VERSION) + len(text) for text in json]
+    out[:, at:] = _bytes(sizes)
+    fixed = out[kept].tobytes()
+    if json is None:
+        return _HEADER + fixed + _TRAILER
+    parts = [_HEADER]
+    begin = 0
+    for text, end in zip(json, kept.sum(axis=1).cumsum().tolist(), strict=True):
+        parts += [fixed[begin:end], b"" if text is None else _JSONB_VERSION + text]
+        begin = end
+    return b"".join([*parts, _TRAILER])
 
 
 def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:

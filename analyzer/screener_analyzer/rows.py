@@ -19,6 +19,8 @@ class Rows:
     values: dict[str, NDArray[np.float64]]
     """By column of the registry; NaN for NULL."""
     bars_used: NDArray[np.int32]
+    extra: NDArray[np.object_] | None = None
+    """JSON as bytes, of what `extra.json_of` computes; None where nothing is wanted of it."""
 
     def __len__(self) -> int:
         return len(self.asset_ids)
@@ -42,10 +44,11 @@ class Rows:
             self.days[kept],
             {column: values[kept] for column, values in self.values.items()},
             self.bars_used[kept],
+            None if self.extra is None else self.extra[kept],
         )
 
     def with_more(self, more: "Rows") -> "Rows":
-        """These and then those."""
+        """These and then those; before anything of `extra` is computed."""
         if not len(self):
             return more
         return Rows(

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 HISTORY_SHARE = 20
 """So many times fewer items are a chunk where every day is computed."""
+EXTRA_SHARE = 20
+"""So many times fewer for each class that `ta` computes."""
 TOLERANCE = 1e-6
 """The largest deviation of a row from the judge's, relative, that is stored."""
 WAIT_S = 1.0
@@ -55,11 +57,11 @@ def run(store: Store, worker: Worker, pause: Callable[[float], None], *, chunk: 
     """Ends every item of the run and then the slice; DONE or NOT_VERIFIED.
 
     `chunk` items are claimed and stored at once: what a killed worker has to do again, and what the
-    memory is bound by.
+    memory is bound by; fewer where every day, or something by `ta`, is computed.
 
     `pause(seconds)` is called between chunks (with 0) and while waiting; it raises Terminated when
     the process is to end, and then what is claimed is given back. Raises BadSetting if the run is
-    unknown, DatabaseUnreachable.
+    unknown, InvalidSpec, DatabaseUnreachable.
     """
     found = store.start_slice()
     if found is None:
@@ -102,6 +104,13 @@ def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Rows]:
         adjusted=spec.adjusted,
         since=since,
     )
+    if chunk.histories is not None:
+        from screener_analyzer.extra import json_of  # loads pandas and ta
+
+        asset_ids = [work.asset_id for work in chunk.works]
+        rows = replace(
+            rows, extra=json_of(spec.extra, asset_ids, chunk.histories, rows, spec.adjusted)
+        )
     each_ms = round((time.perf_counter() - started) * 1000 / max(1, len(chunk.works)))
     results = []
     for place, work in enumerate(chunk.works):
@@ -162,13 +171,15 @@ def _end_all_items(
     store: Store, worker: Worker, pause: Callable[[float], None], found: Slice, size: int
 ) -> None:
     ended_here = 0
-    since = found.spec.history_from
-    if since is not None:
-        size = max(1, size // HISTORY_SHARE)
+    since, extra = found.spec.history_from, found.spec.extra
+    share = (1 if since is None else HISTORY_SHARE) * max(1, EXTRA_SHARE * len(extra))
+    size = max(1, size // share)
     while True:
         pause(0)
         worker.check()
-        chunk = store.read(worker.worker_id, store.claim(worker.worker_id, size), since)
+        chunk = store.read(
+            worker.worker_id, store.claim(worker.worker_id, size), since, histories=bool(extra)
+        )
         pause(0)
         ended = _end_chunk(store, worker, chunk, found, pause) if chunk else 0
         if ended:

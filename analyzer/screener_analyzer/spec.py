@@ -3,7 +3,10 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from screener_analyzer.extra import Extra
 
 Adjusted = Literal["all", "splits", "none"]
 SAMPLE = 20
@@ -18,12 +21,24 @@ class Spec:
     sample: int = SAMPLE
     """About how many rows of the run the judge computes again."""
 
+    extra: "tuple[Extra, ...]" = ()
+    """What `ta` itself computes besides."""
+
     @classmethod
     def from_json(cls, spec: Mapping[str, Any]) -> "Spec":
-        """What is left out, or of before there was such a field, is as the defaults are."""
+        """What is left out, or of before there was such a field, is as the defaults are.
+
+        Raises InvalidSpec where it names what `ta` does not have.
+        """
+        extra: tuple[Extra, ...] = ()
+        if spec.get("extra"):
+            from screener_analyzer.extra import named  # loads pandas and ta
+
+            extra = named(spec["extra"])
         history = (spec.get("history") or {}).get("from")
         return cls(
             adjusted=spec.get("adjusted", "all"),
             history_from=None if history is None else dt.date.fromisoformat(history),
             sample=(spec.get("verify") or {}).get("sample", SAMPLE),
+            extra=extra,
         )

@@ -73,6 +73,8 @@ class Chunk:
     """Of the asset of each of `works`: the last LONGEST_HISTORY at most up to the first day that is
     to be computed, and those since; all where the last of them do not move. None where it
     `awaits_refetch`."""
+    histories: Bars | None = None
+    """All bars of these assets; None: not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +134,16 @@ class Store:
         return [item_id for (item_id,) in rows]
 
     def read(
-        self, worker_id: int, item_ids: Sequence[int], since: dt.date | None = None
+        self,
+        worker_id: int,
+        item_ids: Sequence[int],
+        since: dt.date | None = None,
+        *,
+        histories: bool = False,
     ) -> Chunk | None:
         """The claimed items with their bars, without those whose assets are being written just now;
-        None if no item is left. `since`: every day from it on is to be computed.
+        None if no item is left. `since`: every day from it on is to be computed. `histories`: with
+        all bars besides.
 
         A writer that comes later waits until the bars are read, so a change is either in them or
         newer than `read_at`.
@@ -150,7 +158,8 @@ class Store:
             works = tuple(Work(*row[:7]) for row in held)
             newest = max((row[7] for row in held if row[7] is not None), default=None)
             bars = self._bars(works, newest, since)
-        return Chunk(works, held[0][8], bars)
+            whole = self._histories(works) if histories else None
+        return Chunk(works, held[0][8], bars, whole)
 
     @contextmanager
     def taken(self, worker_id: int, works: Sequence[Work]) -> Iterator[set[int]]:
@@ -169,7 +178,10 @@ class Store:
             }
 
     def store(self, rows: Rows, read_at: dt.datetime) -> dict[int, int]:
-        """Stores the rows in the open transaction; how many were there before, by asset."""
+        """Stores the rows in the open transaction; how many were there before, by asset.
+
+        A row is wholly of the run that stored it last, its `extra` too.
+        """
         if not len(rows):
             return {}
         if not self._staged:
@@ -184,7 +196,8 @@ class Store:
             cursor.copy(_of_columns("analyzer/copy_staged")) as copy,
         ):
             columns = [rows.values[column] for column in COLUMNS]
-            copy.write(binary.encode([rows.asset_ids, rows.days, *columns, rows.bars_used]))
+            numbers: list[NDArray[Any]] = [rows.asset_ids, rows.days, *columns, rows.bars_used]
+            copy.write(binary.encode(numbers, None if rows.extra is None else rows.extra.tolist()))
         replaced: dict[int, int] = dict(
             self._connection.execute(query("analyzer/count_replaced")).fetchall()
         )
@@ -286,7 +299,7 @@ class Store:
         out is read after it, so that the answer does not depend on the range.
         """
         wanted = [work.asset_id for work in works if not work.awaits_refetch]
-        until = next((work.until for work in works if work.until), LAST_DAY)
+        until = _until(works)
         reach = dt.timedelta(days=round(LONGEST_HISTORY * DAYS_A_BAR))
         first = min(day for day in (newest or until, until, since) if day is not None)
         after = max(first, FIRST_DAY + reach) - reach
@@ -319,6 +332,18 @@ class Store:
             dates, values = np.concatenate(days), np.concatenate(parts)
             lengths = np.array([len(part) for part in days], dtype=np.intp)
         return self._with_actions(works, until, dates, values, lengths)
+
+    def _histories(self, works: Sequence[Work]) -> Bars:
+        """As `Chunk.histories`."""
+        until = _until(works)
+        packed = self._packed(
+            "analyzer/read_bars",
+            [work.asset_id for work in works if not work.awaits_refetch],
+            until=until,
+            after=FIRST_DAY,
+        )
+        in_order = [packed.get(work.asset_id, b"") for work in works]
+        return self._with_actions(works, until, *binary.unpack(in_order))
 
     def _with_actions(
         self,
@@ -423,6 +448,11 @@ class Store:
 def day_of(days: int) -> dt.date:
     """The date of a number of `Days`."""
     return dt.date(2000, 1, 1) + dt.timedelta(days=int(days))
+
+
+def _until(works: Sequence[Work]) -> dt.date:
+    """The same for all of a run."""
+    return next((work.until for work in works if work.until), LAST_DAY)
 
 
 def _whole(

@@ -6,7 +6,7 @@ First everything is decided, on counts and on a queue of single requests; then i
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -133,8 +133,10 @@ def plan_indicators(
     mode: str,
     as_of: date | None,
     now: datetime,
+    extra: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Plans an IndicatorRun whose execution is open. None for exchanges or symbols: all."""
+    """Plans an IndicatorRun whose execution is open. None for exchanges or symbols: all. `extra`:
+    as in its spec."""
     with connection.transaction(), connection.cursor() as cursor:
         if not _begin(cursor, execution_id, now):
             return
@@ -145,6 +147,7 @@ def plan_indicators(
             "mode": mode,
             "as_of": as_of,
             "now": now,
+            "extra": Jsonb(list(extra)) if extra else None,
             "schedule": None,
             "choices": Jsonb({}),
         }

@@ -31,6 +31,7 @@ from screener_operator.status import (
     SliceView,
     Stage,
     end_sentence,
+    fatal_reason,
     indicator_status,
     progress_sentence,
     view_slice,
@@ -155,7 +156,12 @@ def _outcome(view: SliceView, observed: Observed) -> Outcome:
     not_verified = view.slice is not None and view.slice.verified is False
     if not_verified or view.reason == Reason.NOT_VERIFIED:
         return Outcome("failed", Reason.NOT_VERIFIED)
-    return judge(facts.counts, items_succeeded=facts.items_succeeded, finished=view.finished)
+    return judge(
+        facts.counts,
+        items_succeeded=facts.items_succeeded,
+        finished=view.finished,
+        fatal=fatal_reason(view.slice, view.job) if view.slice is not None else None,
+    )
 
 
 def _view(observed: Observed) -> SliceView:

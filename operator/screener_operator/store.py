@@ -183,6 +183,7 @@ class Store:
                     mode=run.mode,
                     as_of=run.as_of,
                     now=now,
+                    extra=run.spec.get("extra", ()),
                 )
 
     def fail_open_items(self, execution_id: str, messages: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@
     - DatabaseUnreachable
   x Permanent
     - BadSetting
+    - InvalidSpec
     - NewerDatabase
 
 No message of any of them holds a secret: adapters translate driver errors here and leave connection
@@ -33,6 +34,10 @@ class DatabaseUnreachable(Retryable):
 
 class BadSetting(Permanent):
     """A setting is missing or wrong."""
+
+
+class InvalidSpec(Permanent):
+    """The run's spec asks for something that cannot be."""
 
 
 class NewerDatabase(Permanent):

@@ -27,7 +27,8 @@ class ExitCode(IntEnum):
     ENDPOINT_NOT_IN_PLAN = 11
     """The vendor's plan does not include the only way to the data (403)."""
     INVALID_SPEC = 12
-    """The run asks for something that the vendor does not have, such as an unknown exchange."""
+    """The run asks for something that the vendor, or `ta`, does not have, such as an unknown
+    exchange."""
     NOT_VERIFIED = 13
     """Stored indicators differ from those computed."""
     DATABASE_UNREACHABLE = 21

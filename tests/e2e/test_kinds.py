@@ -183,6 +183,60 @@ def test_a_collection_run_that_no_run_could_do_is_refused(
         ),
         pytest.param({"verify": {"sample": 0}}, ["spec.verify.sample", "1"], id="no sample"),
         pytest.param({"workers": 65}, ["spec.workers", "64"], id="65 workers"),
+        pytest.param({"extra": []}, ["spec.extra", "at least 1"], id="nothing of ta"),
+        pytest.param(
+            {"extra": [{"as": "x"}]}, ["spec.extra[0].name: Required"], id="a class without a name"
+        ),
+        pytest.param(
+            {"extra": [{"name": "RSIIndicator"}, {"name": "KAMA"}]},
+            ['spec.extra[1].name: Unsupported value: "KAMA"', '"KAMAIndicator"', '"WMAIndicator"'],
+            id="a class that ta does not have",
+        ),
+        pytest.param(
+            {"extra": [{"name": "RSIIndicator", "parameters": {"pow1": 2}}]},
+            ["spec.extra[0].parameters.pow1", "a parameter of KAMAIndicator alone"],
+            id="a parameter of another class",
+        ),
+        pytest.param(
+            {"extra": [{"name": "RSIIndicator", "parameters": {"fillna": True}}]},
+            ['unknown field "spec.extra[0].parameters.fillna"'],
+            id="a parameter that nobody may give",
+        ),
+        pytest.param(
+            {"extra": [{"name": "RSIIndicator", "parameters": {"window": "14"}}]},
+            ["spec.extra[0].parameters.window", "must be of type integer"],
+            id="a window that is a text",
+        ),
+        pytest.param(
+            {"extra": [{"name": "RSIIndicator", "parameters": {"window": 0}}]},
+            ["spec.extra[0].parameters.window", "greater than or equal to 1"],
+            id="a window of no bars",
+        ),
+        pytest.param(
+            {"extra": [{"name": "SMAIndicator"}]},
+            ["spec.extra[].parameters.window: SMAIndicator needs it"],
+            id="a class without the parameter that it needs",
+        ),
+        pytest.param(
+            {"extra": [{"name": "RSIIndicator", "as": "RSI"}]},
+            ["spec.extra[0].as", "^[a-z][a-z0-9_]{0,62}$"],
+            id="a key in upper case",
+        ),
+        pytest.param(
+            {"extra": [{"name": name, "as": "x"} for name in ("RSIIndicator", "ROCIndicator")]},
+            ["spec.extra[].as: each may be given once only"],
+            id="a key given twice",
+        ),
+        pytest.param(
+            {"extra": [{"name": "RSIIndicator"}, {"name": "RSIIndicator"}]},
+            ["spec.extra[1]", "Duplicate value"],
+            id="a class named twice",
+        ),
+        pytest.param(
+            {"extra": [{"name": "RSIIndicator", "as": f"rsi_{n}"} for n in range(33)]},
+            ["spec.extra", "must have at most 32 items"],
+            id="33 classes",
+        ),
     ],
 )
 def test_an_indicator_run_that_no_run_could_do_is_refused(
@@ -217,6 +271,23 @@ def test_an_indicator_run_that_no_run_could_do_is_refused(
 def test_what_the_rules_allow_is_taken(local_system: LocalSystem, spec: Spec) -> None:
     taken, message = dry_run(local_system, spec)
     assert taken, message
+
+
+def test_every_class_of_ta_is_taken_with_each_of_its_parameters(local_system: LocalSystem) -> None:
+    extra = [
+        {"name": "KAMAIndicator", "parameters": {"window": 10, "pow1": 2, "pow2": 30}, "as": "k_1"},
+        {"name": "KAMAIndicator"},
+        {"name": "SMAIndicator", "parameters": {"window": 200}},
+        {"name": "BollingerBands", "parameters": {"window": 20, "window_dev": 2.5}},
+        {"name": "BollingerBands", "parameters": {"window_dev": 3}},
+        {"name": "IchimokuIndicator", "parameters": {"visual": True}},
+        {"name": "DonchianChannel", "parameters": {"offset": 0}},
+    ]
+    taken, answer = dry_run(
+        local_system, {"extra": extra, "history": {"from": "2024-01-02"}}, "IndicatorRun"
+    )
+    assert taken, answer
+    assert json.loads(answer)["spec"]["extra"] == extra
 
 
 def test_an_empty_spec_is_a_complete_daily_run(local_system: LocalSystem) -> None:

@@ -16,8 +16,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import psycopg
 import pytest
+import ta
 from market import Asset, add_assets, open_execution
 from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
@@ -120,7 +122,7 @@ def plan(
     assert as_of is None or isinstance(as_of, date)
     plan_indicators(
         owner, execution_id, exchanges=("MC",), symbols=symbols, mode=mode, as_of=as_of,
-        now=datetime.now(UTC),
+        now=datetime.now(UTC), extra=(spec or {}).get("extra", ()),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -635,6 +637,113 @@ def test_an_asset_that_has_not_moved_for_long_is_read_whole(
     ended = analyze(analyzer_url, "run")
     assert ended.code == 0, ended.log
     assert rows_of(owner, "SAN.MC")[0]["bars_used"] == len(moving) + len(still)
+
+
+EXTRA = [
+    {"name": "KAMAIndicator", "parameters": {"window": 10, "pow1": 2, "pow2": 30}, "as": "kama_10"},
+    {"name": "SMAIndicator", "parameters": {"window": 500}},
+    {"name": "MACD"},
+]
+
+
+def by_ta(bars: Sequence[Bar]) -> dict[str, dict[str, float | None]]:
+    """What EXTRA is of these bars, by `ta`."""
+    factor = np.array([bar.adj_close / bar.close for bar in bars])
+    close = pd.Series(np.array([bar.close for bar in bars]) * (factor / factor[-1]))
+    macd = ta.trend.MACD(close)
+    found = {
+        "kama_10": {"kama": ta.momentum.KAMAIndicator(close).kama()},
+        "SMAIndicator(window=500)": {
+            "sma_indicator": ta.trend.SMAIndicator(close, 500).sma_indicator()
+        },
+        "MACD": {
+            "macd": macd.macd(), "macd_signal": macd.macd_signal(), "macd_diff": macd.macd_diff(),
+        },
+    }  # fmt: skip
+    return {
+        key: {
+            name: None if np.isnan(series.iloc[-1]) else float(series.iloc[-1])
+            for name, series in outputs.items()
+        }
+        for key, outputs in found.items()
+    }
+
+
+def test_what_the_spec_names_of_ta_is_stored_from_the_whole_history(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, {"NEW": 5, "SAN": 300, "OLD": 900})
+    plan(owner, "run", spec={"extra": EXTRA})
+    ended = analyze(analyzer_url, "run")
+    assert (ended.code, slice_of(owner, "run")[:3]) == (0, (True, True, True)), ended.log
+    for seed, (code, length) in enumerate({"NEW": 5, "SAN": 300, "OLD": 900}.items()):
+        [stored] = rows_of(owner, f"{code}.MC")
+        assert stored["extra"] == by_ta(walk(seed, length))
+        assert stored["bars_used"] == min(length, LONGEST_HISTORY)
+        assert farthest(stored, walk(seed, length)) < 1e-9
+    assert value(
+        owner,
+        "SELECT (extra -> 'kama_10' -> 'kama')::double precision"
+        " FROM financial_screener.v_screener WHERE ticker = 'SAN.MC'",
+    ) == pytest.approx(by_ta(walk(1, 300))["kama_10"]["kama"], rel=1e-12)
+
+
+def test_what_the_spec_names_of_ta_is_stored_for_every_day_of_a_history(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, {"SAN": 300})
+    bars = walk(0, 300)
+    spec = {"extra": EXTRA, "history": {"from": bars[140].date.isoformat()}}
+    plan(owner, "run", spec=spec, as_of=bars[250].date)
+    ended = analyze(analyzer_url, "run", CHUNK="1")
+    assert ended.code == 0, ended.log
+    stored = rows_of(owner, "SAN.MC")
+    assert len(stored) == 111
+    for place in (0, 8, 9, 10, 60, 110):  # the split is in the middle
+        day = by_ta(bars[: 140 + place + 1])
+        found = stored[place]["extra"]
+        assert isinstance(found, dict)
+        assert found.keys() == day.keys()
+        for key, outputs in day.items():
+            for name, right in outputs.items():
+                mine = found[key][name]
+                assert mine == (None if right is None else pytest.approx(right, rel=1e-9)), name
+
+
+def test_a_run_that_names_other_classes_than_the_last_one_computes_again(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, {"SAN": 30})
+    done, due = {"SAN.MC": ("skipped", "up_to_date")}, {"SAN.MC": ("succeeded", None)}
+    runs: list[tuple[str, list[dict[str, object]], str, dict[str, tuple[str, str | None]]]] = [
+        ("plain", [], "changed", due),
+        ("with", EXTRA, "changed", due),
+        ("same", EXTRA, "changed", done),
+        ("other parameters", [EXTRA[0] | {"parameters": {"window": 5}}], "changed", due),
+        # One that names none finds nothing to do, and where it computes the row is wholly its own.
+        ("none", [], "changed", done),
+        ("all", [], "all", due),
+    ]
+    for name, extra, mode, ending in runs:
+        plan(owner, name, mode=mode, spec={"extra": extra} if extra else {})
+        assert analyze(analyzer_url, name).code == 0
+        assert items(owner, name) == ending, name
+        if ending == due:
+            [stored] = rows_of(owner, "SAN.MC")
+            found = stored["extra"]
+            assert (len(found) if isinstance(found, dict) else 0) == len(extra), name
+
+
+def test_a_class_that_ta_does_not_have_is_an_invalid_spec(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {"SAN": 30})
+    plan(owner, "run", spec={"extra": [*EXTRA, {"name": "Ichi"}]})
+    ended = analyze(analyzer_url, "run")
+    assert ended.code == 12
+    said = str(ended.lines[-1]["message"])
+    assert said.startswith("spec.extra[3].name: 'Ichi' is no class of ta; there are ADXIndicator, ")
+    assert "IchimokuIndicator" in said
+    assert items(owner, "run") == {"SAN.MC": ("planned", None)}
+    assert rows_of(owner, "SAN.MC") == []
 
 
 def test_as_many_rows_are_verified_as_the_spec_says(owner: Owner, analyzer_url: str) -> None:

@@ -11,7 +11,10 @@ from screener_analyzer.panel import Panel
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY, REGISTRY, Indicator, table
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "indicators.md"
-ABOUT_THE_ROW = {"asset_id", "calculation_date", "bars_used", "calculated_at", "execution_id"}
+ABOUT_THE_ROW = {
+    "asset_id", "calculation_date", "bars_used", "calculated_at", "execution_id", "last_bar",
+    "extra",
+}  # fmt: skip
 
 
 def table_columns() -> set[str]:

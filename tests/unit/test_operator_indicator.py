@@ -116,6 +116,25 @@ def step(run: IndicatorRun, seen: Observed) -> Decision:
             ),
             "Finishing", "Finishing", id="failed when the stored rows differ",
         ),
+        pytest.param(
+            RUN,
+            observed(
+                PLANNED,
+                (done_slice("indicators", kind="indicators", succeeded=0, failed=5,
+                            finished_at=None),),
+                (replace(ENDED, state=JobState.FAILED, exit_code=12, reason="PodFailurePolicy",
+                         pod_message="spec.extra[0].name: 'X' is no class of ta"),),
+            ),
+            (
+                CloseExecution(
+                    Outcome("failed", Reason.INVALID_SPEC),
+                    "5 assets: 5 failed; asset_processing_details says why each failed; its Job"
+                    " daily-indicators-1 failed (PodFailurePolicy) with exit code 12:"
+                    " spec.extra[0].name: 'X' is no class of ta",
+                ),
+            ),
+            "Finishing", "Finishing", id="failed when the spec asks for what ta does not have",
+        ),
     ],
 )  # fmt: skip
 def test_the_next_step(

@@ -92,8 +92,11 @@ ALTER TABLE financial_screener.technical_indicators
     ADD COLUMN days_since_previous_bar double precision;
 
 ALTER TABLE financial_screener.technical_indicators
-    ADD COLUMN last_bar date GENERATED ALWAYS AS (calculation_date) STORED;
+    ADD COLUMN last_bar date GENERATED ALWAYS AS (calculation_date) STORED,
+    ADD COLUMN extra jsonb;
 COMMENT ON COLUMN financial_screener.technical_indicators.last_bar IS
     'The date of the last bar used: how fresh the row is.';
 COMMENT ON COLUMN financial_screener.technical_indicators.bars_used IS
     'How many bars up to it were used; an asset with fewer than an indicator needs has NULL there.';
+COMMENT ON COLUMN financial_screener.technical_indicators.extra IS
+    'What spec.extra of its run named: {key: {output of the class of ta: number or null}}; NULL where it named nothing.';

@@ -1,2 +1,2 @@
 -- Rows as `binary.encode` makes them.
-COPY pg_temp.staged (asset_id, calculation_date, {columns}, bars_used) FROM STDIN (FORMAT binary)
+COPY pg_temp.staged (asset_id, calculation_date, {columns}, bars_used, extra) FROM STDIN (FORMAT binary)

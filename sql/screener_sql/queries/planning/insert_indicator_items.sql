@@ -1,6 +1,6 @@
 -- One item for each asset in scope that has bars, or is named: due when a bar, a split or what is set aside changed after
--- its indicators were computed. An asset whose
--- history must be fetched again is left alone until then.
+-- its indicators were computed, or the run names other classes of `ta` than its last one. An asset whose history must be
+-- fetched again is left alone until then.
 INSERT INTO financial_screener.plan_items
     (execution_id, group_name, asset_id, exchange_id, operation, expected_to, state, planned, error_code, message, finished_at)
 SELECT %(execution_id)s::text, 'indicators', asset.id, asset.exchange_id, 'indicators_calc', %(as_of)s::date,
@@ -25,6 +25,15 @@ CROSS JOIN LATERAL (
              AND NOT EXISTS (
                  SELECT FROM financial_screener.quarantined_bars AS bar
                  WHERE bar.asset_id = asset.id AND greatest(bar.quarantined_at, bar.released_at) > state.indicators_calculated_at
+             )
+             -- What its last run named of `ta` is what this one names.
+             AND (
+                 %(extra)s::jsonb IS NULL
+                 OR EXISTS (
+                     SELECT FROM financial_screener.process_executions AS last
+                     WHERE last.execution_id = state.indicators_execution_id
+                       AND last.parameters -> 'spec' -> 'extra' = %(extra)s::jsonb
+                 )
              ) THEN 'up_to_date'
     END AS why_not
 ) AS judged
