@@ -6,9 +6,11 @@ same whatever stands beside it.
 """
 
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
@@ -217,9 +219,16 @@ def sort_out(rows: Sequence[Any], first: date, last: date, today: date) -> Sorte
     dropped. What is set aside is in the order of the rows; rows of a day that break the same rule
     are one, with all of them in it.
     """
-    broken = np.array([0 if isinstance(row, dict) else ROW_INVALID for row in rows], np.int8)
-    places = np.flatnonzero(broken == 0)
-    columns, broken[places] = _judge([rows[at] for at in places.tolist()], first, last, today)
+    places = np.arange(len(rows))
+    values = _values(rows)
+    if values is not None:
+        columns, broken = _judge(values, first, last, today)
+    else:
+        broken = np.array([0 if isinstance(row, dict) else ROW_INVALID for row in rows], np.int8)
+        places = np.flatnonzero(broken == 0)
+        columns, broken[places] = _judge(
+            _by_field([rows[at] for at in places.tolist()]), first, last, today
+        )
     if not broken.any() and (columns[0][1:] > columns[0][:-1]).all():
         return Sorted(Bars(*columns), ())
     good = broken[places] == 0
@@ -237,7 +246,7 @@ def sort_out_day(
     rows: Sequence[tuple[str, Mapping[str, Any]]], session: date, today: date
 ) -> BulkDay:
     """The rows of a bulk day by code, no code twice, each checked by RULES."""
-    columns, broken = _judge([row for _, row in rows], session, session, today)
+    columns, broken = _judge(_by_field([row for _, row in rows]), session, session, today)
     good = np.flatnonzero(broken == 0)
     return BulkDay(
         tuple(rows[at][0] for at in good.tolist()),
@@ -278,34 +287,75 @@ def _together(bad: Sequence[BadBar]) -> tuple[BadBar, ...]:
     )
 
 
+_PRICES = ("open", "high", "low", "close", "adjusted_close")
+_FIELDS = tuple((name, itemgetter(name)) for name in ("date", *_PRICES, "volume"))
+
+
+def _values(rows: Sequence[Any]) -> list[list[Any]] | None:
+    """By field what each row has there, None where it lacks it; None if a row is no object."""
+    try:
+        return [list(map(get, rows)) for _, get in _FIELDS]
+    except (KeyError, TypeError):
+        return _by_field(rows) if all(isinstance(row, dict) for row in rows) else None
+
+
+def _by_field(rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    return [[row.get(name) for row in rows] for name, _ in _FIELDS]
+
+
 def _judge(
-    rows: Sequence[Mapping[str, Any]], first: date, last: date, today: date
+    values: Sequence[Sequence[Any]], first: date, last: date, today: date
 ) -> tuple[list[NDArray[Any]], NDArray[np.int8]]:
-    """The columns of the rows as of Bars, and of each row the place of its rule in _NAMES, or 0."""
-    dates = _days([row.get("date") for row in rows])
-    o, h, l, c = (  # noqa: E741
-        _numbers([row.get(name) for row in rows]) for name in ("open", "high", "low", "close")
-    )
-    adjusted = _numbers([row.get("adjusted_close") for row in rows])
-    volume, is_count = _counts([row.get("volume") for row in rows])
-    no_date = np.isnat(dates)
+    """`values`: of rows, by field.
+
+    The columns of the rows as of Bars, and of each row the place of its rule in _NAMES, or 0.
+    """
+    of_days, *of_prices, of_volume = values
+    dates = _days(of_days)
+    prices = np.empty((len(_PRICES), len(dates)))
+    for place, column in enumerate(of_prices):
+        prices[place] = _numbers(column)
+    volume, is_count = _counts(of_volume)
+    columns = [dates, *prices, volume]
+    o, h, l, c, adjusted = prices  # noqa: E741
     # What is compared with a number that is none, or grows beyond all, has broken a rule before.
     with np.errstate(all="ignore"):
-        room = PRICE_TOLERANCE * np.maximum(o, c)
+        least, most = np.minimum(o, c), np.maximum(o, c)
+        room = PRICE_TOLERANCE * most
+        disordered = (l > least + room) | (h < most - room)
+        if (
+            len(dates)
+            and _within(dates, first, min(last, today))
+            and prices.min() >= LEAST_PRICE
+            and prices.max() <= MOST_PRICE
+            and volume.min() >= 0
+            and is_count.all()
+            and not disordered.any()
+        ):
+            # As nearly all answers are: none of what follows is so.
+            return columns, np.zeros(len(dates), np.int8)
         breaks = (
-            no_date,
+            np.isnat(dates),
             dates > np.datetime64(today),
             ~((dates >= np.datetime64(first)) & (dates <= np.datetime64(last))),
             ~np.logical_and.reduce([_can_be(price) for price in (o, h, l, c)]),
             ~((o > 0) & (h > 0) & (l > 0) & (c > 0)),
-            (l > np.minimum(o, c) + room) | (h < np.maximum(o, c) - room),
+            disordered,
             ~((adjusted > 0) & _can_be(adjusted)),
             ~is_count | (volume < 0),
         )
-    broken = np.zeros(len(rows), np.int8)
+    broken = np.zeros(len(dates), np.int8)
     for place in range(len(RULES), 0, -1):
         broken[breaks[place - 1]] = place
-    return [dates, o, h, l, c, adjusted, volume], broken
+    return columns, broken
+
+
+def _within(dates: Days, first: date, last: date) -> bool:
+    """Whether all are days from the first to the last; there must be one."""
+    # As numbers NaT is the least of all.
+    days = dates.view(np.int64)
+    bounds = np.array((first, last), "datetime64[D]").view(np.int64)
+    return bool(bounds[0] <= days.min() and days.max() <= bounds[1])
 
 
 def _can_be(prices: Floats) -> Mask:
@@ -333,49 +383,52 @@ def _repeats(columns: Sequence[NDArray[Any]]) -> tuple[Mask, Mask]:
 
 
 _YEAR_1 = np.datetime64("0001-01-01", "D")
+_LEAST_DAY, _MOST_DAY = (np.frombuffer(day, np.uint8) for day in (b"0000-00-00,", b"9999-99-99,"))
+_DAY = np.dtype([("day", "S10"), ("comma", "S1")])
 
 
 def _days(values: Sequence[Any]) -> Days:
     """As parse_day; NaT for none."""
-    if set(map(type, values)) == {str} and set(map(len, values)) == {10}:
-        text, hyphens = "".join(values), "-" * len(values)
-        digits = text.replace("-", "")
-        # numpy reads other forms than YYYY-MM-DD too, signs and the year 0, but no impossible day.
-        if (
-            text[4::10] == text[7::10] == hyphens
-            and len(digits) == 8 * len(values)
-            and digits.isascii()
-            and digits.isdecimal()
-        ):
-            try:
-                days = np.array(values, "datetime64[D]")
-            except ValueError:
-                pass
-            else:
+    try:
+        text = (",".join(values) + ",").encode("ascii")
+        if len(text) == _DAY.itemsize * len(values):
+            # numpy reads other forms than YYYY-MM-DD too, signs and the year 0, but no impossible
+            # day. With so many commas in their places no value has one, so each has its ten.
+            letters = np.frombuffer(text, np.uint8).reshape(len(values), _DAY.itemsize)
+            if ((letters >= _LEAST_DAY) & (letters <= _MOST_DAY)).all():
+                days = np.frombuffer(text, _DAY)["day"].astype("datetime64[D]")
                 return np.where(days < _YEAR_1, np.datetime64("NaT", "D"), days)
+    except (TypeError, ValueError):
+        pass  # some are no days, or no texts
     return np.array([parse_day(value) for value in values], "datetime64[D]")
+
+
+def _packed(values: Sequence[Any], kind: str) -> NDArray[Any] | None:
+    """The numbers of JSON as numpy has those of a kind of `struct`; None where a value is none."""
+    try:
+        numbers = np.frombuffer(struct.pack(f"{len(values)}{kind}", *values), kind)
+    except struct.error:
+        return None  # another type, or a number that the kind does not hold
+    # Truth values pass for numbers, as 0 and 1.
+    if ((numbers == 0) | (numbers == 1)).any() and bool in set(map(type, values)):
+        return None
+    return numbers
 
 
 def _numbers(values: Sequence[Any]) -> Floats:
     """As parse_number; NaN for none."""
-    if set(map(type, values)) <= {int, float}:
-        try:
-            numbers = np.array(values, np.float64)
-        except OverflowError:
-            pass
-        else:
-            return np.where(np.isfinite(numbers), numbers, np.nan)
+    numbers = _packed(values, "d")
+    if numbers is not None:
+        return np.where(np.isfinite(numbers), numbers, np.nan)
     each = (parse_number(value) for value in values)
     return np.array([math.nan if number is None else number for number in each], np.float64)
 
 
 def _counts(values: Sequence[Any]) -> tuple[Counts, Mask]:
     """As parse_count, and which are counts that an int64 holds."""
-    if set(map(type, values)) <= {int}:
-        try:
-            return np.array(values, np.int64), np.ones(len(values), np.bool_)
-        except OverflowError:
-            pass
+    numbers = _packed(values, "q")
+    if numbers is not None:
+        return numbers, np.ones(len(values), np.bool_)
     counts = [parse_count(value) for value in values]
     held = [count is not None and -MAX_VOLUME <= count <= MAX_VOLUME for count in counts]
     pairs = zip(counts, held, strict=True)

@@ -310,6 +310,21 @@ def random_row(chance: random.Random) -> Any:
     return made
 
 
+def test_a_truth_value_is_no_number_beside_numbers_that_equal_it() -> None:
+    of_one = dict.fromkeys(("open", "high", "low", "close", "adjusted_close"), 1)
+    rows = [row("2024-01-10", **of_one), row("2024-01-11", **of_one | {"close": True})]
+    found = sort_out([*rows, row("2024-01-12", **of_one, volume=True)], FIRST, LAST, TODAY)
+    assert [day for day, *_ in listed(found.bars)] == [date(2024, 1, 10)]
+    assert [bad.rule for bad in found.bad] == ["price_invalid", "volume_invalid"]
+
+
+def test_dates_that_are_dates_only_one_after_another_are_none() -> None:
+    found = sort_out([row("2024-01-1"), row("02024-01-11"), row("2024-01-12")], FIRST, LAST, TODAY)
+    assert [day for day, *_ in listed(found.bars)] == [date(2024, 1, 12)]
+    assert [bad.rule for bad in found.bad] == ["date_invalid"]
+    assert found.bad[0].row == {"rows": [row("2024-01-1"), row("02024-01-11")]}
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_all_rows_at_once_are_judged_as_one_by_one(seed: int) -> None:
     chance = random.Random(seed)
