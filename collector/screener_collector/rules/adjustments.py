@@ -767,4 +767,7 @@ def judge_adjustments(
     """Findings of the rules of splits, dividends and steps of k."""
     if len(bars) < 2:
         return []
+    # What k does is within any room: so is every listing that pays no dividends.
+    if not len(context.actions) and np.abs(moves - adjusted_moves).max() <= _FLOOR:
+        return []
     return _Judge(bars, moves, adjusted_moves, context, parameters).run()
