@@ -5,7 +5,7 @@ table, are compared with what is stored, and only what is new or otherwise is wr
 before becomes a revision. So writing an answer again changes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -135,7 +135,28 @@ def _pairs(days: Sequence[tuple[int, date]]) -> dict[str, list[int] | list[date]
 
 async def _copy(cursor: Cursor, name: str, assets: Mapping[int, Bars]) -> None:
     async with cursor.copy(query(f"collector/{name}")) as copy:
-        await copy.write(packed(assets))
+        await copy.write(_HEAD)
+        for part in _parts(assets):
+            await copy.write(memoryview(packed(part)))  # a slice of one copies nothing
+        await copy.write(_TAIL)
+
+
+PART_BARS = 4096
+"""Bars are sent to Postgres in parts of about so many: it reads the first while the next are
+packed, and long histories take no more memory than short ones."""
+
+
+def _parts(assets: Mapping[int, Bars]) -> Iterator[dict[int, Bars]]:
+    part: dict[int, Bars] = {}
+    count = 0
+    for asset_id, bars in assets.items():
+        part[asset_id] = bars
+        count += len(bars)
+        if count >= PART_BARS:
+            yield part
+            part, count = {}, 0
+    if part:
+        yield part
 
 
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -215,7 +236,7 @@ async def read_bars(
 
 
 def packed(assets: Mapping[int, Bars]) -> bytes:
-    """The bars as COPY's binary format has them: asset, date, prices, volume."""
+    """The bars as rows of COPY's binary format: asset, date, prices, volume."""
     counts = [len(bars) for bars in assets.values()]
     dates, *prices_and_volume = (
         np.concatenate(columns)
@@ -231,4 +252,4 @@ def packed(assets: Mapping[int, Bars]) -> bytes:
     for at, column in enumerate(values):
         rows[f"size{at}"] = np.dtype(_VALUES[at]).itemsize
         rows[f"value{at}"] = column
-    return b"".join((_HEAD, rows.tobytes(), _TAIL))
+    return rows.tobytes()

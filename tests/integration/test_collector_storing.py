@@ -15,7 +15,7 @@ from market import Asset, add_assets
 
 from screener_collector.bars import Bars, Tails
 from screener_collector.store import Cursor, Database, connect_patiently, run
-from screener_collector.storing import Changes, read_bars, read_tails, store_bars
+from screener_collector.storing import PART_BARS, Changes, read_bars, read_tails, store_bars
 
 pytestmark = pytest.mark.integration
 
@@ -120,6 +120,18 @@ def test_first_histories_are_stored_as_they_came(bank: Bank) -> None:
     assert bank.stored(bank.a) == listed(short)
     assert bank.stored(bank.b) == listed(long)
     assert bank.revisions() == []
+
+
+def test_histories_that_are_sent_in_parts_are_stored_whole(bank: Bank) -> None:
+    came = {
+        bank.a: history(PART_BARS + 1, start=np.datetime64("1990-01-01")),
+        bank.b: history(10),
+        bank.c: history(PART_BARS - 10, start=np.datetime64("1990-01-01")),
+    }
+    bank.store(came)
+    assert {asset: bank.stored(asset) for asset in came} == {
+        asset: listed(bars) for asset, bars in came.items()
+    }
 
 
 def test_doubles_survive_exactly(bank: Bank) -> None:
