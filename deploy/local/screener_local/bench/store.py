@@ -17,7 +17,7 @@ import numpy as np
 import psycopg
 
 from screener_collector.bars import Bars, sort_out
-from screener_collector.group import BATCH
+from screener_collector.group import BACKLOG, BATCH
 from screener_collector.rules.model import DEFAULTS, SeriesContext
 from screener_collector.rules.series import judge_series
 from screener_collector.store import Database, connect_patiently, run
@@ -72,21 +72,24 @@ def prepare(postgres: Postgres) -> list[int]:
 
 
 async def store(url: str, asset_ids: Sequence[int], rows: Sequence[Any]) -> float:
-    """Seconds to store all as a group's worker does: a batch a transaction, one at a time, while
-    the answers of the next are read."""
+    """Seconds to store all as a group's worker does where answers come faster than they are stored:
+    they are read until BACKLOG wait, and what waits is closed together, one batch at a time."""
     database = Database(await connect_patiently(url, "bench"))
     began = perf_counter()
+    waiting: dict[int, Bars] = {}
     closing: asyncio.Task[None] | None = None
-    for at in range(0, len(asset_ids), BATCH):
-        incoming = {}
-        for asset_id in asset_ids[at : at + BATCH]:
-            incoming[asset_id] = sort_out(rows[asset_id % SERIES], FIRST, LAST, LAST).bars
-            await asyncio.sleep(0)
-        if closing is not None:
+    for asset_id in asset_ids:
+        waiting[asset_id] = sort_out(rows[asset_id % SERIES], FIRST, LAST, LAST).bars
+        await asyncio.sleep(0)
+        if closing is not None and (closing.done() or len(waiting) >= BACKLOG):
             await closing
-        closing = asyncio.create_task(close(database, incoming))
+            closing = None
+        if closing is None and len(waiting) >= BATCH:
+            closing, waiting = asyncio.create_task(close(database, waiting)), {}
     if closing is not None:
         await closing
+    if waiting:
+        await close(database, waiting)
     seconds = perf_counter() - began
     await database.close()
     return seconds
