@@ -338,16 +338,3 @@ def test_long_and_wide_frames_have_each_assets_numbers() -> None:
     for ticker, expected in right.items():
         mine = wide.xs(ticker, axis=1, level=1).loc[expected.index]
         pd.testing.assert_frame_equal(mine, expected, check_freq=False)
-
-
-def test_frames_that_are_none_are_refused() -> None:
-    frame = frame_of(22, 30)
-    with pytest.raises(ValueError, match="no such indicator: sma_51"):
-        indicators(frame, ["sma_51"])
-    with pytest.raises(ValueError, match="no column volume"):
-        indicators(frame.drop(columns="volume"))
-    with pytest.raises(ValueError, match="DatetimeIndex"):
-        indicators(frame.reset_index(drop=True))
-    with pytest.raises(ValueError, match="ascend"):
-        indicators(frame[::-1])
-    assert len(indicators(frame[:0])) == 0
