@@ -832,8 +832,8 @@ class _FlowsWalk(Walk):
             self._balance += np.where(close < before, -volume, volume)
             change = close / before - 1
             self._trend += change * volume
-            falls = panel.volume[number - 1] > volume
-            self._negative *= np.where(falls, 1.0 + change, 1.0)
+            # A change that is not a number counts whether volume fell or not.
+            self._negative *= 1.0 + change * (panel.volume[number - 1] > volume)
         else:
             self._balance += volume
         high, low = panel.high[number], panel.low[number]

@@ -172,13 +172,11 @@ def rows_since_maximum(values: Matrix, window: int, rows: int) -> Matrix:
     """How many rows ago each window's greatest value was; the oldest of equal ones."""
 
     def compute(reach: Matrix, full: int) -> Matrix:
-        best = reach[:full].copy()
-        ago = np.full(best.shape, float(window - 1))
-        for offset in range(1, window):
-            row = reach[offset : offset + full]
-            higher = row > best
-            np.copyto(best, row, where=higher)
-            np.copyto(ago, float(window - 1 - offset), where=higher)
+        best = maximum(reach, window, full)
+        ago = np.zeros_like(best)
+        for offset in reversed(range(window - 1)):
+            is_best = reach[offset : offset + full] == best
+            np.copyto(ago, float(window - 1 - offset), where=is_best)
         ago[np.isnan(best)] = np.nan
         return ago
 

@@ -12,7 +12,7 @@ from screener_analyzer.carry import (
     carried,
 )
 from screener_analyzer.kernels.shared import change, ratio
-from screener_analyzer.panel import Outputs, Panel
+from screener_analyzer.panel import Matrix, Outputs, Panel
 
 
 def rsi(panel: Panel, rows: int, *, window: int) -> Outputs:
@@ -33,24 +33,24 @@ def stochastic(panel: Panel, rows: int, *, window: int, smooth: int) -> Outputs:
 def stochastic_rsi(panel: Panel, rows: int, *, window: int, smooth: int) -> Outputs:
     """Where the RSI stands in its own range of `window` bars, 0 to 1, mean of `smooth`; NaN where
     the RSI did not move."""
-    reach = min(rows + smooth - 1, panel.rows)
-    (strength,) = carried(panel, Rsi(window), reach + window - 1)
-    lowest = rolling.minimum(strength, window, reach)
-    highest = rolling.maximum(strength, window, reach)
-    stands = ratio(strength[-reach:] - lowest, highest - lowest)
+    stands = _strength_stands(panel, min(rows + smooth - 1, panel.rows), window)
     return (rolling.mean(stands, smooth, rows),)
 
 
 def stochastic_rsi_lines(panel: Panel, rows: int, *, window: int, smooth: int) -> Outputs:
     """The same unsmoothed, and its mean of `smooth` twice over."""
-    twice = 2 * (smooth - 1)
-    reach = min(rows + twice, panel.rows)
-    (strength,) = carried(panel, Rsi(window), reach + window - 1)
-    lowest = rolling.minimum(strength, window, reach)
-    highest = rolling.maximum(strength, window, reach)
-    stands = ratio(strength[-reach:] - lowest, highest - lowest)
+    stands = _strength_stands(panel, min(rows + 2 * (smooth - 1), panel.rows), window)
     once = rolling.mean(stands, smooth, min(rows + smooth - 1, panel.rows))
     return stands[-rows:], rolling.mean(once, smooth, rows)
+
+
+def _strength_stands(panel: Panel, rows: int, window: int) -> Matrix:
+    (strength,) = carried(panel, Rsi(window), rows + window - 1)
+    lowest = rolling.minimum(strength, window, rows)
+    highest = rolling.maximum(strength, window, rows)
+    # Of closes that do not change the strength does not either, but its last digits do.
+    moved = rolling.maximum(panel.close, window, rows) > rolling.minimum(panel.close, window, rows)
+    return ratio(strength[-rows:] - lowest, np.where(moved, highest - lowest, 0.0))
 
 
 def true_strength(panel: Panel, rows: int, *, slow: int, fast: int) -> Outputs:

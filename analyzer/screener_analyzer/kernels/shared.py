@@ -5,6 +5,9 @@ import numpy as np
 from screener_analyzer.panel import Matrix, Panel
 from screener_analyzer.rolling import lagged
 
+ROUNDING = 1e-12
+"""Of a difference of two sums, relative to them."""
+
 
 def typical_price(panel: Panel, rows: int) -> Matrix:
     """Mean of high, low and close, of the last `rows` rows."""
@@ -25,14 +28,24 @@ def change(values: Matrix, ago: int, rows: int) -> Matrix:
     return ratio(values[-len(before) :] - before, before)
 
 
+def clear(above: Matrix, size: Matrix) -> Matrix:
+    """How far one line is above another, 0 where that is no more than rounding: two lines of prices
+    that do not change must not seem to cross."""
+    return np.where(np.abs(above) <= ROUNDING * size, 0.0, above)
+
+
 def bars_since_rise(above: Matrix, lookback: int, rows: int) -> Matrix:
     """How many bars ago `above` (rows + lookback rows, or all there are) became greater than 0
-    after it was not; NaN where it did not within `lookback` bars."""
+    after it was not; NaN where it did not within `lookback` bars, and beyond a bar of which it is
+    not known."""
     rose = (above[1:] > 0) & (above[:-1] <= 0)
+    unknown = np.isnan(above[1:]) | np.isnan(above[:-1])
     out = np.full((rows, above.shape[1]), np.nan)
     for ago in reversed(range(lookback)):
         end = max(0, len(rose) - ago)
-        flags = rose[max(0, end - rows) : end]
-        if len(flags):
-            out[rows - len(flags) :][flags] = ago
+        begin = max(0, end - rows)
+        if end > begin:
+            reached = out[rows - (end - begin) :]
+            reached[rose[begin:end]] = ago
+            reached[unknown[begin:end]] = np.nan
     return out

@@ -14,7 +14,7 @@ from screener_analyzer.carry import (
     TripleEma,
     carried,
 )
-from screener_analyzer.kernels.shared import bars_since_rise, change, ratio, typical_price
+from screener_analyzer.kernels.shared import bars_since_rise, change, clear, ratio, typical_price
 from screener_analyzer.panel import Outputs, Panel
 
 
@@ -141,7 +141,8 @@ def mean_crossings(panel: Panel, rows: int, *, fast: int, slow: int, lookback: i
     """How many bars ago the mean of `fast` closes rose above that of `slow` (0: at the last bar),
     and how many ago it fell below; NaN where it did not within `lookback` bars."""
     reach = min(rows + lookback, panel.rows)
-    above = rolling.mean(panel.close, fast, reach) - rolling.mean(panel.close, slow, reach)
+    mean = rolling.mean(panel.close, slow, reach)
+    above = clear(rolling.mean(panel.close, fast, reach) - mean, mean)
     return bars_since_rise(above, lookback, rows), bars_since_rise(-above, lookback, rows)
 
 
@@ -151,7 +152,7 @@ def macd_crossings(
     """The same of MACD and its signal line."""
     reach = min(rows + lookback, panel.rows)
     line, average = carried(panel, Macd(fast, slow, signal), reach)
-    above = line - average
+    above = clear(line - average, panel.close[-reach:])
     # Before it has begun a signal line is no line.
     first = slow + signal - 2
     numbers = np.arange(panel.rows - reach, panel.rows)[:, np.newaxis]

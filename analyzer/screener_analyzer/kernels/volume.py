@@ -84,7 +84,8 @@ def liquidity(panel: Panel, rows: int, *, window: int) -> Outputs:
     of the return, in %, a million of the currency traded."""
     volume = panel.volume[-(rows + window) :]
     relative = ratio(volume[-rows:], rolling.mean(volume, window, rows))
-    silent = rolling.total((volume == 0).astype(np.float64), window, rows)
+    # Of a bar that was set aside it is not known.
+    silent = rolling.total(np.where(np.isnan(volume), np.nan, volume == 0), window, rows)
     worth = panel.split_close[-len(volume) :] * volume
     if panel.minor_units is not None:
         worth /= panel.minor_units
