@@ -58,6 +58,16 @@ class Bars:
         )
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Benchmark:
+    """The bars of an exchange's benchmark."""
+
+    dates: Days
+    """Ascending."""
+    closes: NDArray[np.float64]
+    """Adjusted."""
+
+
 def split_factors(
     dates: Days, lengths: NDArray[np.intp], splits: Mapping[int, Sequence[tuple[int, float]]]
 ) -> NDArray[np.float64]:

@@ -142,11 +142,16 @@ def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
 
     largest = 0.0
     for row in sample:
-        frame = judge.frame(row.bars, row.splits, adjusted)
-        right = judge.judged(frame)
-        found = judge.deviations(
-            row.values, right, float(frame["close"].iloc[-1]), with_holes=len(frame) < len(row.bars)
+        history = judge.History.of(
+            row.bars,
+            row.splits,
+            row.dates,
+            adjusted=adjusted,
+            benchmark=row.benchmark,
+            minor_units=math.nan if row.minor_units is None else row.minor_units,
         )
+        right = judge.judged(history)
+        found = judge.deviations(row.values, right, history)
         worst = max(found.values(), default=0.0)
         if worst > TOLERANCE:
             columns = ", ".join(

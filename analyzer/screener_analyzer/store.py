@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed, Identifier
 
 from screener_analyzer import binary
-from screener_analyzer.bars import Bars, split_factors, unmoved
+from screener_analyzer.bars import Bars, Benchmark, split_factors, unmoved
 from screener_analyzer.binary import Days
 from screener_analyzer.panel import Matrix, benchmark_closes
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
@@ -96,10 +96,16 @@ class Sampled:
     ticker: str
     day: dt.date
     values: dict[str, float | None]
+    dates: Days
+    """Of its bars, all that are stored up to its day."""
     bars: Matrix
-    """All that are stored up to its day: (bars, open high low close adj_close volume)."""
+    """(bars, open high low close adj_close volume)."""
     splits: NDArray[np.float64]
     """As `Bars.splits`."""
+    benchmark: Benchmark | None = None
+    """Its exchange's, since the first of its bars; None: it has none."""
+    minor_units: float | None = None
+    """As those of `Work`."""
 
 
 class Store:
@@ -221,9 +227,28 @@ class Store:
                     "read_at": read_at,
                 },
             ).fetchall()
+        unpacked = [binary.unpack([packed])[:2] for _, _, packed, *_ in found]
+        first = min((dates[0] for dates, _ in unpacked), default=0)
+        until = max((row[1] for row in found), default=FIRST_DAY)
+        benchmarks = self._benchmarks({row[4] for row in found}, day_of(first), until)
         return [
-            Sampled(ticker, day, dict(zip(COLUMNS, values, strict=True)), *_whole(packed, splits))
-            for ticker, day, packed, splits, values in found
+            Sampled(
+                ticker,
+                day,
+                dict(zip(COLUMNS, values, strict=True)),
+                dates,
+                bars,
+                split_factors(
+                    dates,
+                    np.array([len(dates)], dtype=np.intp),
+                    {0: [(int(when), ratio) for when, ratio in splits or ()]},
+                ),
+                benchmarks.get(exchange_id),
+                minor_units,
+            )
+            for (ticker, day, _, splits, exchange_id, minor_units, values), (dates, bars) in zip(
+                found, unpacked, strict=True
+            )
         ]
 
     def end(
@@ -362,22 +387,30 @@ class Store:
         benchmark = np.full(len(dates), np.nan)
         if len(dates):
             exchanges = np.repeat([work.exchange_id for work in works], lengths)
-            with self._connection.cursor(binary=True) as cursor:
-                series = cursor.execute(
-                    query("analyzer/read_benchmarks"),
-                    {
-                        "exchange_ids": sorted({work.exchange_id for work in works}),
-                        "first": day_of(dates.min()),
-                        "until": until,
-                    },
-                ).fetchall()
-            for exchange_id, packed in series:
-                sessions, closes, _ = binary.unpack([packed])
+            found = self._benchmarks(
+                {work.exchange_id for work in works}, day_of(dates.min()), until
+            )
+            for exchange_id, its in found.items():
                 of_it = exchanges == exchange_id
-                benchmark[of_it] = benchmark_closes(dates[of_it], sessions, closes[:, 4])
+                benchmark[of_it] = benchmark_closes(dates[of_it], its.dates, its.closes)
         units = [np.nan if work.minor_units is None else work.minor_units for work in works]
         factors = split_factors(dates, lengths, splits)
         return Bars(dates, values, lengths, factors, benchmark, np.array(units))
+
+    def _benchmarks(
+        self, exchange_ids: set[int], first: dt.date, until: dt.date
+    ) -> dict[int, Benchmark]:
+        """By exchange, where it has one with bars of these days."""
+        with self._connection.cursor(binary=True) as cursor:
+            series = cursor.execute(
+                query("analyzer/read_benchmarks"),
+                {"exchange_ids": sorted(exchange_ids), "first": first, "until": until},
+            ).fetchall()
+        found = {}
+        for exchange_id, packed in series:
+            dates, bars, _ = binary.unpack([packed])
+            found[exchange_id] = Benchmark(dates, bars[:, 4])
+        return found
 
     def _kept(
         self, packed: Sequence[bytes], since: dt.date | None
@@ -453,14 +486,6 @@ def day_of(days: int) -> dt.date:
 def _until(works: Sequence[Work]) -> dt.date:
     """The same for all of a run."""
     return next((work.until for work in works if work.until), LAST_DAY)
-
-
-def _whole(
-    packed: bytes, splits: Sequence[tuple[int, float]] | None
-) -> tuple[Matrix, NDArray[np.float64]]:
-    dates, values, lengths = binary.unpack([packed])
-    found = [(int(day), ratio) for day, ratio in splits or ()]
-    return values, split_factors(dates, lengths, {0: found})
 
 
 def days_of(day: dt.date) -> int:

@@ -230,11 +230,16 @@ def state_of(owner: Owner, ticker: str) -> dict[str, object]:
     return found
 
 
-def farthest(row: dict[str, object], bars: Sequence[Bar]) -> float:
+def farthest(row: dict[str, object], bars: Sequence[Bar], later_splits: float = 1) -> float:
     """How far the row is from what the judge gives for these bars, relative."""
-    frame = judge.frame(np.array([bar[1:] for bar in bars], dtype=np.float64), np.ones(len(bars)))
+    history = judge.History.of(
+        np.array([bar[1:] for bar in bars], dtype=np.float64),
+        np.full(len(bars), 1 / later_splits),
+        np.array([(bar.date - date(2000, 1, 1)).days for bar in bars], dtype=np.int32),
+        minor_units=math.nan,
+    )
     values = {column: row[column] for column in judge.COLUMNS}
-    found = judge.deviations(values, judge.judged(frame), bars[-1].close)  # type: ignore[arg-type]
+    found = judge.deviations(values, judge.judged(history), history)  # type: ignore[arg-type]
     return max(found.values())
 
 
@@ -552,7 +557,7 @@ def test_as_of_a_day_before_a_split_counts_in_that_days_shares(
     assert analyze(analyzer_url, "past").code == 0
     [stored] = rows_of(owner, "SAN.MC")
     assert stored["avg_volume_30"] == pytest.approx(100)
-    assert farthest(stored | {"avg_volume_30": 400.0}, bars[:41]) < 1e-9
+    assert farthest(stored, bars[:41], later_splits=4) < 1e-9
 
 
 def test_nothing_is_computed_across_a_bar_that_was_set_aside(

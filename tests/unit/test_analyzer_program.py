@@ -164,12 +164,13 @@ def sampled(**changed: float | None) -> Sampled:
     random = np.random.default_rng(1)
     close = 50 + random.normal(0, 1, 300).cumsum()
     values = np.stack([close, close + 1, close - 1, close, close, close * 100], axis=1)
-    right = judge.judged(judge.frame(values, np.ones(300)))
-    return Sampled(
-        "SAN.MC", DAY, right | changed,
-        values,
-        np.ones(300),
-    )  # fmt: skip
+    splits, dates = np.ones(300), np.arange(8_000, 8_300, dtype=np.int32)
+    history = judge.History.of(values, splits, dates, minor_units=1.0)
+    right = {
+        column: None if value is judge.UNDECIDED else value
+        for column, value in judge.judged(history).items()
+    }
+    return Sampled("SAN.MC", DAY, right | changed, dates, values, splits, minor_units=1.0)
 
 
 def test_rows_that_the_judge_agrees_with_deviate_by_little() -> None:
@@ -185,8 +186,10 @@ def test_rows_that_the_judge_agrees_with_deviate_by_little() -> None:
         ({"rsi_14": 99.0}, "rsi_14 is 99.0, should be ", None),
         ({"adx": None}, "adx is None, should be ", math.inf),
         ({"sma_50": math.nan}, "sma_50 is nan, should be ", math.inf),
+        ({"return_12m": 0.0}, "return_12m is 0.0, should be None", math.inf),
+        ({"macd_fall_bars": 3.0}, "macd_fall_bars is 3.0, should be ", None),
     ],
-    ids=["another value", "NULL for a value", "not a number"],
+    ids=["another value", "NULL for a value", "not a number", "a guess", "another day"],
 )
 def test_a_row_that_the_judge_does_not_agree_with_is_named(
     changed: dict[str, float | None], said: str, deviation: float | None

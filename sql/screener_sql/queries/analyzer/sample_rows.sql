@@ -1,11 +1,14 @@
 -- Rows as they are stored, read back, with the bars of each asset up to its row's day, all that are stored, packed as `read_bars` packs
--- them, and the asset's splits. Without assets whose bars have changed since they were read.
-SELECT asset.ticker, stored.calculation_date, history.bars, splits.found, ARRAY[{columns}]::double precision[]
+-- them, the asset's splits, its exchange and how many of the unit of its prices make one of its currency. Without assets whose bars
+-- have changed since they were read, or its exchange's benchmark's.
+SELECT asset.ticker, stored.calculation_date, history.bars, splits.found, asset.exchange_id, unit.per_major::double precision,
+       ARRAY[{columns}]::double precision[]
 FROM financial_screener.technical_indicators AS stored
 JOIN financial_screener.assets AS asset ON asset.id = stored.asset_id
 JOIN financial_screener.asset_processing_state AS state ON state.asset_id = stored.asset_id
 JOIN unnest(%(asset_ids)s::integer[], %(days)s::date[]) AS sampled (asset_id, day)
     ON stored.asset_id = sampled.asset_id AND stored.calculation_date = sampled.day
+LEFT JOIN LATERAL financial_screener.unit_of(asset.currency) AS unit ON true
 CROSS JOIN LATERAL (
     SELECT string_agg(bar.packed, ''::bytea) AS bars
     FROM (
@@ -28,4 +31,10 @@ CROSS JOIN LATERAL (
       AND action.split_new > 0 AND action.split_old > 0
       AND action.ex_date <= (SELECT max(price.date) FROM financial_screener.stock_prices AS price WHERE price.asset_id = stored.asset_id)
 ) AS splits
-WHERE state.prices_changed_at IS NULL OR state.prices_changed_at <= %(read_at)s::timestamptz
+WHERE (state.prices_changed_at IS NULL OR state.prices_changed_at <= %(read_at)s::timestamptz)
+  AND NOT EXISTS (
+      SELECT FROM financial_screener.exchanges AS exchange
+      JOIN financial_screener.assets AS benchmark ON benchmark.ticker = exchange.benchmark AND benchmark.kind = 'index'
+      JOIN financial_screener.asset_processing_state AS its ON its.asset_id = benchmark.id
+      WHERE exchange.id = asset.exchange_id AND its.prices_changed_at > %(read_at)s::timestamptz
+  )
