@@ -70,6 +70,17 @@ def add_indicators(
     )
 
 
+def add_finding(
+    owner: Connection[TupleRow], asset_id: int, rule: str, severity: str, state: str = "open"
+) -> None:
+    """A finding of the rules of data about the asset."""
+    owner.execute(
+        "INSERT INTO financial_screener.data_findings"
+        " (asset_id, rule, severity, state, execution_id) VALUES (%s, %s, %s, %s, 'made')",
+        [asset_id, rule, severity, state],
+    )
+
+
 def _more(values: Facts) -> list[sql.Composable]:
     comma = sql.SQL(", " if values else "")
     return [comma, _names(values), comma, _places(len(values))]

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
-from screen_world import add_calendar, add_listing
+from screen_world import add_calendar, add_finding, add_listing
 from system_fixture import PostgresServer
 
 from screener_local.paths import PROJECT
@@ -28,36 +28,56 @@ SCREENS: dict[str, tuple[Mapping[str, object], Mapping[str, tuple[float, ...]]]]
     ),
     "momentum": (
         {
-            "adx": 25,
-            "dmi_plus": 20.01,
-            "dmi_minus": 20,
-            "macd_histogram": 0.001,
-            "rsi_14": 75,
+            "return_12m": 43,
+            "return_1m": 10,
             "last_price": 100.01,
             "sma_200": 100,
+            "week_52_high_distance": -25,
+            "traded_value_30": 1e6,
+            "currency": "USD",
         },
         {
-            "adx": (24.99,),
-            "dmi_plus": (20,),
-            "dmi_minus": (20.01,),
-            "macd_histogram": (0, -0.1),
-            "rsi_14": (54.99, 75.01),
+            "return_12m": (42.99, 10),
+            "return_1m": (10.01,),
             "last_price": (100,),
             "sma_200": (100.01,),
+            "week_52_high_distance": (-25.01,),
+            "traded_value_30": (999_999,),
         },
     ),
     "golden_cross": (
-        {"sma_50": 102, "sma_200": 100, "last_price": 102.01, "slope": 0.001},
         {
-            "sma_50": (100, 99, 102.001),
-            "sma_200": (102, 99.9),
-            "last_price": (102,),
+            "golden_cross_bars": 10,
+            "sma_50": 100.01,
+            "sma_200": 100,
+            "last_price": 100.02,
+            "slope": 0.001,
+            "silent_bars_30": 0,
+        },
+        {
+            "golden_cross_bars": (11,),
+            "sma_50": (100, 100.02),
+            "sma_200": (100.01,),
+            "last_price": (100.01,),
             "slope": (0, -0.1),
+            "silent_bars_30": (1,),
         },
     ),
     "oversold_in_uptrend": (
-        {"rsi_14": 35, "last_price": 100.01, "sma_50": 100.01, "sma_200": 100},
-        {"rsi_14": (35.01,), "last_price": (100,), "sma_50": (100,), "sma_200": (100.01,)},
+        {
+            "rsi_14": 35,
+            "last_price": 100.01,
+            "sma_50": 100.01,
+            "sma_200": 100,
+            "silent_bars_30": 0,
+        },
+        {
+            "rsi_14": (35.01,),
+            "last_price": (100,),
+            "sma_50": (100,),
+            "sma_200": (100.01,),
+            "silent_bars_30": (1,),
+        },
     ),
     "high_dividend_with_cover": (
         {"dividend_yield": 0.04, "payout_ratio": 0.75, "market_cap": 1_000_000_000, **USD},
@@ -73,6 +93,9 @@ SCREENS: dict[str, tuple[Mapping[str, object], Mapping[str, tuple[float, ...]]]]
             "market_cap": 5_000_000_000,
             "last_price": 100.01,
             "sma_200": 100,
+            "return_12m": 0.01,
+            "silent_bars_30": 0,
+            "unchanged_bars": 4,
             **USD,
         },
         {
@@ -80,16 +103,14 @@ SCREENS: dict[str, tuple[Mapping[str, object], Mapping[str, tuple[float, ...]]]]
             "market_cap": (4_999_999_999,),
             "last_price": (100,),
             "sma_200": (100.01,),
+            "return_12m": (0, -1),
+            "silent_bars_30": (1,),
+            "unchanged_bars": (5,),
         },
     ),
     "breakout_52_weeks": (
-        {"last_price": 98, "week_52_high": 100, "avg_volume_30": 1200, "avg_volume_90": 1000},
-        {
-            "last_price": (97.99,),
-            "week_52_high": (100.01,),
-            "avg_volume_30": (1199,),
-            "avg_volume_90": (1001, 0),
-        },
+        {"week_52_high_distance": -2, "relative_volume": 1.5},
+        {"week_52_high_distance": (-2.01,), "relative_volume": (1.49,)},
     ),
     "quality": (
         {
@@ -106,31 +127,30 @@ SCREENS: dict[str, tuple[Mapping[str, object], Mapping[str, tuple[float, ...]]]]
         },
     ),
     "liquid_small_caps": (
-        {
-            "market_cap": 300_000_000,
-            "shares_outstanding": 30_000_000,
-            "avg_volume_30": 100_000,
-            **USD,
-        },
+        {"market_cap": 300_000_000, "traded_value_30": 1e6, "silent_bars_30": 0, **USD},
         {
             "market_cap": (299_999_999, 2_000_000_001),
-            "shares_outstanding": (0, 30_000_001),
-            "avg_volume_30": (99_999,),
+            "traded_value_30": (999_999,),
+            "silent_bars_30": (1,),
         },
     ),
     "turnaround": (
         {
+            "week_52_high_distance": -40,
+            "return_1m": 0.01,
             "last_price": 60,
-            "week_52_high": 100,
             "sma_50": 59.99,
             "macd_histogram": 0.001,
+            "macd_rise_bars": 20,
             "quarterly_earnings_growth_yoy": 0.001,
         },
         {
-            "last_price": (60.01, 59.99),
-            "week_52_high": (99.9,),
+            "week_52_high_distance": (-39.99,),
+            "return_1m": (0, -0.1),
+            "last_price": (59.99,),
             "sma_50": (60,),
             "macd_histogram": (0, -0.1),
+            "macd_rise_bars": (21,),
             "quarterly_earnings_growth_yoy": (0, -0.5),
         },
     ),
@@ -165,6 +185,13 @@ def test_a_screen_finds_exactly_what_it_should(market: Connection[TupleRow], nam
     add_listing(market, "IN.US", {**inside, "last_bar": newest})
     add_listing(market, "STALE.US", {**inside, "last_bar": before})
     add_listing(market, "NOROW.US", {**inside, "last_bar": None})
+    for rule, severity in (("session_gap", "flag"), ("unit_switch", "quarantine")):
+        add_finding(
+            market,
+            add_listing(market, f"{severity}.US", {**inside, "last_bar": newest}),
+            rule,
+            severity,
+        )
     for number, (column, value) in enumerate(
         (column, value) for column, values in outside.items() for value in (*values, None)
     ):
@@ -174,7 +201,11 @@ def test_a_screen_finds_exactly_what_it_should(market: Connection[TupleRow], nam
     assert found.description is not None
     names = [column.name for column in found.description]
     assert [row[names.index("ticker")] for row in found] == ["IN.US"]
-    assert {"last_bar", "quality_flags"} <= set(names)
+    assert {"name", "currency", "last_price", "last_bar"} <= set(names)
+    # Nobody who looks at the answer misses what it was chosen by.
+    shown = {"market_cap": "market_cap_usd", "traded_value_30": "traded_value_30_usd"}
+    left_out = {"silent_bars_30", "unchanged_bars", "macd_histogram", "sma_200"}
+    assert {shown.get(column, column) for column in outside} - left_out <= set(names)
 
 
 @pytest.mark.parametrize("name", SCREENS)

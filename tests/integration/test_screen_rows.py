@@ -12,6 +12,8 @@ from psycopg.rows import TupleRow, dict_row
 from screen_world import add_calendar, add_indicators, add_listing
 from system_fixture import Database, PostgresServer
 
+from screener_analyzer.registry import REGISTRY
+
 pytestmark = pytest.mark.integration
 
 Owner = Connection[TupleRow]
@@ -67,6 +69,17 @@ def test_every_indicator_is_a_column(market: Owner) -> None:
     del wanted["execution_id"]
     shown = columns(market, "v_screener")
     assert {name: shown.get(name) for name in wanted} == wanted
+    registered = {output.column for indicator in REGISTRY for output in indicator.outputs}
+    assert registered <= wanted.keys()
+    kept = [*columns(market, "screener_rows"), *columns(market, "screener_more")]
+    assert len(kept) - 1 == len(set(kept)), "a column is in one table; asset_id in both"
+
+
+def test_what_is_often_asked_for_is_read_alone(market: Owner) -> None:
+    plan = "EXPLAIN SELECT ticker, name, last_bar FROM v_screener WHERE {} AND NOT is_stale"
+    for condition, more in (("rsi_14 < 30 AND NOT is_flagged", False), ("tsi < -25", True)):
+        lines = market.execute(plan.format(condition).encode()).fetchall()
+        assert any("screener_more" in line for (line,) in lines) is more
 
 
 def test_a_column_that_is_added_later_follows(market: Owner) -> None:
@@ -248,6 +261,88 @@ def test_rates_follow_their_bars(committed: Owner) -> None:
         ).fetchone() in [(usd, usd) for usd in (None, 1.1, 1.2, 1.3)]
 
 
+def test_traded_value_in_dollars(committed: Owner) -> None:
+    add_rate(committed, "GBPUSD", {DAY: 1.25})
+    cases: dict[str, tuple[dict[str, object], tuple[object, ...]]] = {
+        "dollars": ({"currency": "USD"}, ("USD", 1000.0)),
+        # The column is in pounds already.
+        "pence": ({"currency": "GBX"}, ("GBP", 1250.0)),
+        "no rate": ({"currency": "SEK"}, ("SEK", None)),
+        "no known currency": ({"currency": "Unknown"}, (None, None)),
+        "no value": ({"currency": "GBX", "traded_value_30": None}, ("GBP", None)),
+        "of another day": ({"currency": "GBX", "last_bar": DAY - timedelta(1)}, ("GBP", None)),
+    }
+    for case, (facts, _) in cases.items():
+        add_listing(committed, f"{case}.LSE", {"traded_value_30": 1000, "last_bar": DAY, **facts})
+    for case, (_, shown) in cases.items():
+        assert seen(committed, f"{case}.LSE", "major_currency", "traded_value_30_usd") == shown
+    set_rates(committed, "GBPUSD", {DAY: 1.5})
+    assert seen(committed, "pence.LSE", "traded_value_30_usd") == (1500.0,)
+    committed.execute("UPDATE assets SET currency = 'USD' WHERE code = 'pence'")
+    assert seen(committed, "pence.LSE", "major_currency", "traded_value_30_usd") == ("USD", 1000.0)
+    set_rates(committed, "GBPUSD", {})
+    assert seen(committed, "no value.LSE", "traded_value_30_usd") == (None,)
+
+
+def wait_for_lock(observer: Owner, waiting: Owner) -> None:
+    for _ in range(3000):
+        if observer.execute(
+            "SELECT wait_event_type FROM pg_stat_activity WHERE pid = %s",
+            [waiting.info.backend_pid],
+        ).fetchone() == ("Lock",):
+            return
+    pytest.fail("it did not wait")
+
+
+def test_a_rate_and_a_sum_that_come_at_once_find_each_other(
+    database: Database, committed: Owner
+) -> None:
+    add_rate(committed, "EURUSD", {DAY - timedelta(9): 9.0})
+    add_listing(committed, "A.PA", {"market_cap_currency": "EUR", "fundamentals_date": DAY})
+    for rate_first in (True, False):
+        committed.execute("UPDATE assets SET market_cap = NULL WHERE code = 'A'")
+        set_rates(committed, "EURUSD", {DAY - timedelta(9): 9.0})
+        with (
+            psycopg.connect(database.owner_url) as rate,
+            psycopg.connect(database.owner_url) as value,
+        ):
+            rate.execute(
+                "INSERT INTO financial_screener.stock_prices"
+                " SELECT asset_id, %s, 1.5, 1.5, 1.5, 1.5, 1.5, 0"
+                " FROM financial_screener.asset_processing_state WHERE ticker = 'EURUSD.FOREX'",
+                [DAY],
+            )
+            rate.execute(
+                "UPDATE financial_screener.asset_processing_state SET prices_changed_at = now()"
+                " WHERE ticker = 'EURUSD.FOREX'"
+            )
+            value.execute("UPDATE financial_screener.assets SET market_cap = 10 WHERE code = 'A'")
+            first, other = (rate, value) if rate_first else (value, rate)
+            first.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            committing = threading.Thread(target=other.commit)
+            committing.start()
+            wait_for_lock(committed, other)
+            first.commit()
+            committing.join()
+        assert seen(committed, "A.PA", "market_cap_usd") == (15.0,)
+
+
+def test_a_listing_keeps_its_row_under_another_code_and_off_the_list(market: Owner) -> None:
+    before, newest = add_calendar(market)[-2:]
+    add_listing(market, "A.US", {"last_bar": before, "sma_50": 1.0})
+    market.execute("UPDATE assets SET code = 'B', ticker = 'B.US'")
+    market.execute("UPDATE assets SET listed = false, delisted_at = now()")
+    assert market.execute(
+        "SELECT ticker, code, listed, sma_50, last_bar, expected_bar, is_stale FROM v_screener"
+    ).fetchall() == [("B.US", "B", False, 1.0, before, newest, True)]
+    # Another company gets the code, at once or later; the first may come back under a third.
+    market.execute("UPDATE assets SET code = 'C', ticker = 'C.US', listed = true")
+    add_listing(market, "B.US", {"last_bar": newest})
+    assert market.execute(
+        "SELECT ticker, listed, sma_50, is_stale FROM v_screener ORDER BY ticker"
+    ).fetchall() == [("B.US", True, None, False), ("C.US", True, 1.0, True)]
+
+
 def test_open_findings_are_flags(market: Owner) -> None:
     asset_id = add_listing(market, "A.US", {})
     for rule, severity, state in (
@@ -265,13 +360,13 @@ def test_open_findings_are_flags(market: Owner) -> None:
         "INSERT INTO data_findings (exchange_id, rule, severity, execution_id)"
         " SELECT id, 'batch_echo', 'quarantine', 'made' FROM exchanges WHERE code = 'US'"
     )
-    flags = ("quality_flags", "has_quarantine")
-    assert seen(market, "A.US", *flags) == (["prices_stale", "unit_switch"], True)
+    flags = ("quality_flags", "is_flagged", "has_quarantine")
+    assert seen(market, "A.US", *flags) == (["prices_stale", "unit_switch"], True, True)
     market.execute("UPDATE data_findings SET state = 'released' WHERE rule = 'unit_switch'")
-    assert seen(market, "A.US", *flags) == (["prices_stale"], False)
+    assert seen(market, "A.US", *flags) == (["prices_stale"], True, False)
     market.execute("DELETE FROM data_finding_events")
     market.execute("DELETE FROM data_findings")
-    assert seen(market, "A.US", *flags) == ([], False)
+    assert seen(market, "A.US", *flags) == ([], False, False)
 
 
 TRUTH = """
@@ -346,15 +441,7 @@ def test_two_that_change_a_row_at_once_are_both_in_it(database: Database, commit
         committing = threading.Thread(target=other.commit)
         committing.start()
         # It waits for the row, which the first has.
-        for _ in range(3000):
-            waiting = committed.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
-                [other.info.backend_pid],
-            ).fetchone()
-            if waiting == (1,):
-                break
-        else:
-            pytest.fail("it did not wait")
+        wait_for_lock(committed, other)
         first.commit()
         committing.join()
     assert seen(committed, "A.US", "pe_ratio", "sma_50", "quality_flags") == (
