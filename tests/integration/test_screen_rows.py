@@ -186,6 +186,18 @@ def test_stale_is_told_by_what_the_exchange_has_published(
     assert seen(market, "C.LSE", "is_stale") == (None,), "no session of it is known"
 
 
+def test_indicators_of_a_history_that_has_to_be_fetched_again_are_stale(market: Owner) -> None:
+    newest = add_calendar(market)[-1]
+    asset_id = add_listing(market, "A.US", {"last_bar": newest})
+    market.execute(
+        "INSERT INTO asset_processing_state (asset_id, ticker) VALUES (%s, 'A.US')", [asset_id]
+    )
+    assert seen(market, "A.US", "is_stale") == (False,)
+    for awaits in (True, False):
+        market.execute("UPDATE asset_processing_state SET needs_prices_reprocess = %s", [awaits])
+        assert seen(market, "A.US", "is_stale") == (awaits,)
+
+
 def add_rate(owner: Owner, pair: str, closes: dict[date, float]) -> None:
     """A series of an exchange rate, stored as a worker stores one."""
     with owner.transaction():
@@ -425,6 +437,18 @@ def test_whatever_a_transaction_changes_the_rows_follow(committed: Owner, seed: 
                 committed.execute(change, {"n": draw.randint(0, 25), "k": draw.randint(0, 2)})
         assert committed.execute(SHOWN).fetchall() == committed.execute(TRUTH).fetchall()
     assert committed.execute("SELECT count(*) FROM screener_due").fetchone() == (0,)
+
+
+def test_many_statements_of_a_transaction_are_settled_together(committed: Owner) -> None:
+    asset_ids = [add_listing(committed, f"C{n}.US", {}) for n in range(3)]
+    with committed.transaction():
+        for n in range(30):
+            add_indicators(committed, asset_ids[n % 3], DAY - timedelta(n), {"sma_50": float(n)})
+        committed.execute("DELETE FROM technical_indicators WHERE calculation_date = %s", [DAY])
+        committed.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        assert committed.execute(SHOWN).fetchall() == committed.execute(TRUTH).fetchall()
+        committed.execute("UPDATE technical_indicators SET sma_50 = -sma_50")
+    assert committed.execute(SHOWN).fetchall() == committed.execute(TRUTH).fetchall()
 
 
 def test_two_that_change_a_row_at_once_are_both_in_it(database: Database, committed: Owner) -> None:

@@ -81,6 +81,7 @@ CREATE TABLE financial_screener.screener_rows (
     listed                        boolean NOT NULL,
     is_flagged                    boolean NOT NULL,
     has_quarantine                boolean NOT NULL,
+    awaits_history                boolean NOT NULL,
     current_price                 double precision,
     sma_50                        double precision,
     sma_200                       double precision,
@@ -198,6 +199,7 @@ COMMENT ON TABLE financial_screener.screener_more IS 'The columns of screener_ro
 -- `since` or later; without `since` rows may be gone. About 'assets': anything else of them. About 'rates': bars of these rates. Without ids: of all.
 -- Nothing in it outlives its transaction.
 CREATE UNLOGGED TABLE financial_screener.screener_due (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     about     text NOT NULL CHECK (about IN ('indicators', 'assets', 'rates')),
     asset_ids integer[],
     since     date
@@ -207,21 +209,21 @@ CREATE FUNCTION financial_screener.note_indicators_for_screener() RETURNS trigge
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO financial_screener.screener_due
+        INSERT INTO financial_screener.screener_due (about, asset_ids, since)
         SELECT 'indicators', array_agg(DISTINCT asset_id), min(calculation_date) FROM after HAVING count(*) > 0;
     ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO financial_screener.screener_due
+        INSERT INTO financial_screener.screener_due (about, asset_ids, since)
         SELECT 'indicators', array_agg(DISTINCT asset_id), NULL FROM before HAVING count(*) > 0;
     ELSIF TG_OP = 'UPDATE' THEN
         -- A row may have gone from one asset to another.
-        INSERT INTO financial_screener.screener_due
+        INSERT INTO financial_screener.screener_due (about, asset_ids, since)
         SELECT 'indicators', array_agg(asset_id), CASE WHEN count(*) = count(day) THEN min(day) END
         FROM (SELECT asset_id, min(of_row.day) AS day
               FROM (SELECT asset_id, calculation_date AS day FROM after UNION ALL SELECT asset_id, NULL FROM before) AS of_row
               GROUP BY asset_id) AS of_asset
         HAVING count(*) > 0;
     ELSE
-        INSERT INTO financial_screener.screener_due VALUES ('indicators', NULL, NULL);
+        INSERT INTO financial_screener.screener_due (about, asset_ids, since) VALUES ('indicators', NULL, NULL);
     END IF;
     RETURN NULL;
 END
@@ -241,7 +243,7 @@ BEGIN
                          UNION SELECT asset_id FROM after WHERE asset_id IS NOT NULL);
     END IF;
     IF TG_OP = 'TRUNCATE' OR cardinality(changed) > 0 THEN
-        INSERT INTO financial_screener.screener_due VALUES ('assets', changed, NULL);
+        INSERT INTO financial_screener.screener_due (about, asset_ids, since) VALUES ('assets', changed, NULL);
     END IF;
     RETURN NULL;
 END
@@ -250,15 +252,16 @@ $$;
 CREATE FUNCTION financial_screener.note_assets_for_screener() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO financial_screener.screener_due SELECT 'assets', array_agg(id), NULL FROM after HAVING count(*) > 0;
+    INSERT INTO financial_screener.screener_due (about, asset_ids) SELECT 'assets', array_agg(id) FROM after HAVING count(*) > 0;
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION financial_screener.note_rate_for_screener() RETURNS trigger
+-- Argument: what it is about.
+CREATE FUNCTION financial_screener.note_state_for_screener() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO financial_screener.screener_due VALUES ('rates', ARRAY[NEW.asset_id], NULL);
+    INSERT INTO financial_screener.screener_due (about, asset_ids, since) VALUES (TG_ARGV[0], ARRAY[NEW.asset_id], NULL);
     RETURN NULL;
 END
 $$;
@@ -271,6 +274,9 @@ DECLARE
     due   record;
     rates integer[];
 BEGIN
+    IF NOT EXISTS (SELECT FROM financial_screener.screener_due WHERE id = NEW.id) THEN
+        RETURN NULL;
+    END IF;
     WITH settled AS (DELETE FROM financial_screener.screener_due RETURNING about, asset_ids, since), ids AS (
         SELECT settled.about, unnest(settled.asset_ids) AS id FROM settled
         UNION
@@ -294,12 +300,18 @@ $$;
 CREATE CONSTRAINT TRIGGER screener_settles AFTER INSERT ON financial_screener.screener_due
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION financial_screener.settle_screener();
 
--- A writer of bars sets prices_changed_at.
+-- A row at a time, for their conditions are seldom true: what a statement writes of states is not collected. A writer of bars sets
+-- prices_changed_at.
 CREATE TRIGGER screener_follows_rates_that_come AFTER INSERT ON financial_screener.asset_processing_state FOR EACH ROW
-    WHEN (NEW.ticker LIKE '%USD.FOREX') EXECUTE FUNCTION financial_screener.note_rate_for_screener();
+    WHEN (NEW.ticker LIKE '%USD.FOREX') EXECUTE FUNCTION financial_screener.note_state_for_screener('rates');
 CREATE TRIGGER screener_follows_rates AFTER UPDATE ON financial_screener.asset_processing_state FOR EACH ROW
-    WHEN (NEW.ticker LIKE '%USD.FOREX' AND NEW.prices_changed_at IS DISTINCT FROM OLD.prices_changed_at)
-    EXECUTE FUNCTION financial_screener.note_rate_for_screener();
+    WHEN (NEW.prices_changed_at IS DISTINCT FROM OLD.prices_changed_at AND NEW.ticker LIKE '%USD.FOREX')
+    EXECUTE FUNCTION financial_screener.note_state_for_screener('rates');
+CREATE TRIGGER screener_follows_histories_that_wait AFTER INSERT ON financial_screener.asset_processing_state FOR EACH ROW
+    WHEN (NEW.needs_prices_reprocess) EXECUTE FUNCTION financial_screener.note_state_for_screener('assets');
+CREATE TRIGGER screener_follows_histories AFTER UPDATE ON financial_screener.asset_processing_state FOR EACH ROW
+    WHEN (NEW.needs_prices_reprocess <> OLD.needs_prices_reprocess)
+    EXECUTE FUNCTION financial_screener.note_state_for_screener('assets');
 
 CREATE TRIGGER screener_follows_inserts AFTER INSERT ON financial_screener.technical_indicators
     REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.note_indicators_for_screener();
@@ -328,7 +340,7 @@ CREATE TRIGGER screener_follows_updates AFTER UPDATE ON financial_screener.asset
 CREATE VIEW financial_screener.screener_assets AS
 SELECT known.*, financial_screener.usd_rate(known.market_cap_currency, known.market_cap_day) * known.market_cap::double precision AS market_cap_usd
 FROM (
-    SELECT asset.id AS asset_id, asset.exchange_id, asset.listed,
+    SELECT asset.id AS asset_id, asset.exchange_id, asset.listed, coalesce(state.needs_prices_reprocess, false) AS awaits_history,
            coalesce((state.last_fundamental_update AT TIME ZONE 'UTC')::date, asset.fundamentals_date) AS market_cap_day,
            asset.market_cap, asset.shares_outstanding, asset.shares_float, asset.enterprise_value,
            asset.pe_ratio, asset.trailing_pe, asset.forward_pe, asset.peg_ratio, asset.price_sales_ttm, asset.price_book_mrq,
@@ -524,7 +536,7 @@ SELECT row.asset_id, row.ticker, more.code, row.exchange, row.name, row.type, mo
        more.short_ratio, more.short_percent_float, more.analyst_rating, more.analyst_target_price,
        more.most_recent_quarter, more.fundamentals_date,
        row.current_price AS last_price, row.traded_value_30_usd, row.calculation_date AS last_bar,
-       CASE WHEN row.calculation_date IS NULL THEN true ELSE row.calculation_date < expected.session END AS is_stale,
+       CASE WHEN row.awaits_history OR row.calculation_date IS NULL THEN true ELSE row.calculation_date < expected.session END AS is_stale,
        expected.session AS expected_bar,
        row.quality_flags, row.is_flagged, row.has_quarantine, %s
 FROM financial_screener.screener_rows AS row
@@ -547,7 +559,7 @@ $make$;
 SELECT financial_screener.follow_indicator_columns();
 
 REVOKE EXECUTE ON FUNCTION
-    financial_screener.usd_rate(text, date), financial_screener.refresh_usd_rates(integer), financial_screener.note_rate_for_screener(),
+    financial_screener.usd_rate(text, date), financial_screener.refresh_usd_rates(integer), financial_screener.note_state_for_screener(),
     financial_screener.note_indicators_for_screener(), financial_screener.note_findings_for_screener(),
     financial_screener.note_assets_for_screener(), financial_screener.settle_screener(), financial_screener.refresh_screener(),
     financial_screener.refresh_screener_rows(integer[], integer[], date), financial_screener.follow_indicator_columns()
