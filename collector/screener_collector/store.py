@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import DictRow, dict_row, tuple_row
+from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
+from screener_collector.statement import Statement
 from screener_collector.work import Fetch, Spending
 from screener_sql import query
 from screener_sql.connect import connect_async, translated
@@ -60,6 +61,7 @@ class Database:
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self._connection = connection
         self._turn = asyncio.Lock()
+        self._lease = Statement(connection, "collector/lease")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Cursor]:
@@ -72,17 +74,11 @@ class Database:
                 ):
                     yield cursor
 
-    async def once(self, name: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The row of one statement, committed with it: one way there and back."""
+    async def lease(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The row of `lease`, which commits itself: one way there and back."""
         async with self._turn:
             with translated():
-                if not self._connection.autocommit:
-                    await self._connection.set_autocommit(True)  # transactions begin all the same
-                async with self._connection.cursor(row_factory=tuple_row) as cursor:
-                    await cursor.execute(query(f"collector/{name}"), parameters)
-                    row = await cursor.fetchone()
-                    assert row is not None, f"{name} returns a row"
-                    return row
+                return await self._lease.row(parameters)
 
     async def close(self) -> None:
         """Closes the connection, and does not mind if it is gone."""
@@ -254,19 +250,19 @@ class Store:
         new_day: bool = False,
     ) -> "Leased":
         """Reserves `needed` to `wanted` calls and up to `requests` slots, in one statement."""
-        row = await self._control.once(
-            "lease",
-            self._me
-            | {
+        row = await self._control.lease(
+            {
+                "execution_id": self.execution_id,
+                "worker_id": self.worker_id,
                 "needed": needed,
                 "wanted": wanted,
                 "requests": requests,
                 "daily_limit": daily_limit,
                 "for_reading": for_reading,
                 "new_day": new_day,
-            },
+            }
         )
-        return Leased(*row)
+        return Leased._make(row)
 
     async def return_leases(
         self, days: Sequence[date], leases: Sequence[tuple[int, int, int]]
@@ -337,8 +333,7 @@ async def run(cursor: Cursor, name: str, parameters: Mapping[str, Any]) -> list[
     return await cursor.fetchall() if cursor.description is not None else []
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(NamedTuple):
     """What `lease_calls` returns, in its order: see the procedure. Times are aware; `calls` may be
     0."""
 
