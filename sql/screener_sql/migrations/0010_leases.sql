@@ -61,13 +61,19 @@ GRANT SELECT ON financial_screener.v_quota_status, financial_screener.v_quota_we
 ALTER TABLE financial_screener.api_leases
     DROP CONSTRAINT api_leases_day_fkey,
     DROP CONSTRAINT api_leases_worker_id_fkey,
+    DROP CONSTRAINT api_leases_calls_check,
+    DROP CONSTRAINT api_leases_check,
     ADD COLUMN also_day date,
     ADD COLUMN calls_unknown integer NOT NULL DEFAULT 0,
-    ADD CHECK (calls_unknown BETWEEN 0 AND calls_spent);
-COMMENT ON COLUMN financial_screener.api_leases.also_day IS 'The other day that it is charged to: its requests may be under way at midnight.';
+    ADD CONSTRAINT api_leases_check CHECK (
+        calls > 0 AND calls_spent <= calls AND calls_unknown BETWEEN 0 AND calls_spent AND also_day = day - 1);
+COMMENT ON COLUMN financial_screener.api_leases.also_day IS 'The day before, where it is charged to that too: its requests may be under way at midnight.';
 COMMENT ON COLUMN financial_screener.api_leases.calls_unknown IS 'Of calls_spent: for requests of which no end was seen, so that the vendor may still count them.';
+-- One index, as each takes its part of every lease. Nothing of it changes when a lease is closed, which so needs no new entry anywhere; and a
+-- lease of two days is found by the later one.
+DROP INDEX financial_screener.api_leases_open_idx;
 CREATE INDEX api_leases_day_idx ON financial_screener.api_leases (day);
-CREATE INDEX api_leases_also_day_idx ON financial_screener.api_leases (also_day) WHERE also_day IS NOT NULL;
+ALTER TABLE financial_screener.api_leases SET (fillfactor = 80);
 
 COMMENT ON COLUMN financial_screener.api_request_minutes.minute IS 'By the vendor''s clock.';
 COMMENT ON COLUMN financial_screener.api_request_minutes.requests_limit IS 'Slots of the minute: the vendor''s limit but for one in forty.';
@@ -130,6 +136,8 @@ DECLARE
     whole boolean := false;
     elapsed float8;
     present financial_screener.api_request_minutes;
+    setting text;
+    mark pg_lsn;
 BEGIN
     outcome := 'leased';
     slots := 0;
@@ -292,10 +300,11 @@ BEGIN
     END IF;
     outcome := 'leased';
 
-    PERFORM set_config('synchronous_commit', 'off', true);
+    -- Both are assigned, as PERFORM would make a query of each.
+    setting := set_config('synchronous_commit', 'off', true);
     COMMIT;
     -- A mark in the log, committed as usual: once it is on the disk, so is what comes before it.
-    PERFORM pg_logical_emit_message(true, 'lease', '');
+    mark := pg_logical_emit_message(true, 'lease', '');
 END
 $$;
 

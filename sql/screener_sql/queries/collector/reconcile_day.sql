@@ -12,7 +12,7 @@ WITH before AS (
            coalesce(sum(CASE WHEN lease.closed_at IS NULL THEN lease.calls ELSE lease.calls_spent END), 0) AS most
     FROM financial_screener.api_leases AS lease
     LEFT JOIN before USING (id)
-    WHERE lease.day = %(day)s::date OR lease.also_day = %(day)s::date
+    WHERE lease.day = %(day)s::date OR lease.day = %(day)s::date + 1 AND lease.also_day = %(day)s::date
        OR lease.day = %(day)s::date - 1 AND before.id IS NOT NULL
 )
 UPDATE financial_screener.api_daily_quota AS quota
