@@ -1,11 +1,5 @@
 -- Splits and dividends asset by asset, whether adjusted closes show them yet, and what the vendor changed of stored bars.
 
-ALTER TABLE financial_screener.asset_processing_state
-    ADD COLUMN splits_checked_to       date,
-    ADD COLUMN dividends_checked_to    date,
-    ADD COLUMN actions_failures        integer NOT NULL DEFAULT 0 CHECK (actions_failures >= 0),
-    ADD COLUMN actions_next_attempt_at timestamptz,
-    ADD COLUMN prices_refreshed_at     timestamptz;
 COMMENT ON COLUMN financial_screener.asset_processing_state.splits_checked_to IS
     'The newest session whose splits were asked for when the vendor''s list of them was final; likewise dividends.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.prices_refreshed_at IS 'When its whole history was last asked for and stored.';

@@ -36,12 +36,6 @@ COMMENT ON COLUMN financial_screener.process_executions.schedule IS
 
 -- Discovery reads the states alone, so they hold too where an asset is listed and as what. That changes only when a listing comes or
 -- goes, so the triggers have next to nothing to do.
-ALTER TABLE financial_screener.asset_processing_state
-    ADD COLUMN exchange_id smallint,
-    ADD COLUMN in_universe boolean NOT NULL DEFAULT false,
-    ADD COLUMN asset_type  text,
-    ADD COLUMN wanted_to   date,
-    ADD COLUMN prices_doubted boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN financial_screener.asset_processing_state.in_universe IS
     'Whether it is a listing that its exchange has now; neither what is delisted nor a reference series. Kept by triggers, as exchange_id and asset_type are.';
 COMMENT ON COLUMN financial_screener.asset_processing_state.wanted_to IS
