@@ -264,12 +264,11 @@ class Planner:
     def _discover(self) -> dict[int, Needs]:
         gaps: dict[int, dict[str, dict[int | None, int]]] = {id_: {} for id_ in self.exchanges}
         self.cursor.execute(query("planning/create_decision"))
-        self.cursor.execute(query("planning/settings"), {"sorts": "off"})
         for id_, kind, sessions, assets in self.cursor.execute(
             query("planning/discover"), self.scope
         ):
             gaps[id_].setdefault(kind, {})[sessions] = assets
-        self.cursor.execute(query("planning/settings"), {"sorts": "on"})
+        self.cursor.execute(query("planning/sort_again"))
 
         def count(id_: int, kind: str) -> int:
             return sum(gaps[id_].get(kind, {}).values())

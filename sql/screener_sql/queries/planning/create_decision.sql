@@ -1,3 +1,8 @@
+-- Settings until the transaction ends: compiling costs more than it brings here, and sorts of a million assets fit into this memory. Discovery
+-- does not sort: its few kinds of assets are counted in a hash, where Postgres expects as many as there are assets and would sort them all.
+SET LOCAL jit = off;
+SET LOCAL work_mem = '64MB';
+SET LOCAL enable_sort = off;
 -- Where a decision is kept. needs: what discovery found; assets that are alike in all that choice and order go by make one row. checked_to: up
 -- to when their bars are known; fundamentals_on: when those that are due were loaded last. ordered: the assets of each step of the queue, in
 -- its order; ranks: their places, where these are not their places in `assets`; exchange_id: of those on pages of fundamentals. A row for each

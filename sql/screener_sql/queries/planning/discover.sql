@@ -5,15 +5,22 @@
 -- -infinity where there is none. A longer history than was asked for before makes an asset due only when it is longer by a month, so that a
 -- window that slides by days does not.
 WITH alike AS (
-    SELECT exchange_id, prices_loaded, needs_prices_reprocess OR wanted_to IS NOT NULL AS wanted_again, prices_doubted, prices_checked_to,
-           splits_checked_to, dividends_checked_to,
-           %(history_from)s::date < prices_checked_from - 31 AS longer,
-           -- Few back off: 1 prices, 2 actions, 4 fundamentals.
-           CASE WHEN greatest(prices_next_attempt_at, actions_next_attempt_at, fundamentals_next_attempt_at) > %(now)s::timestamptz
-                THEN coalesce(prices_next_attempt_at > %(now)s::timestamptz, false)::integer
-                     + 2 * coalesce(actions_next_attempt_at > %(now)s::timestamptz, false)::integer
-                     + 4 * coalesce(fundamentals_next_attempt_at > %(now)s::timestamptz, false)::integer
-                ELSE 0 END AS back_off,
+    SELECT exchange_id,
+           -- One number, as every key is hashed and compared for each asset, and at once 0 for nearly all of them: 1 never loaded, 2 wanted
+           -- again, 4 doubted, 8 of a shorter history than is asked for; backing off: 16 prices, 32 actions, 64 fundamentals.
+           CASE WHEN prices_loaded AND NOT needs_prices_reprocess AND wanted_to IS NULL AND NOT prices_doubted
+                     AND (prices_checked_from > %(history_from)s::date + 31) IS NOT TRUE
+                     AND prices_next_attempt_at IS NULL AND actions_next_attempt_at IS NULL AND fundamentals_next_attempt_at IS NULL
+                THEN 0
+                ELSE CASE WHEN prices_loaded THEN 0 ELSE 1 END
+                     + CASE WHEN needs_prices_reprocess OR wanted_to IS NOT NULL THEN 2 ELSE 0 END
+                     + CASE WHEN prices_doubted THEN 4 ELSE 0 END
+                     + CASE WHEN prices_checked_from > %(history_from)s::date + 31 THEN 8 ELSE 0 END
+                     + CASE WHEN prices_next_attempt_at > %(now)s::timestamptz THEN 16 ELSE 0 END
+                     + CASE WHEN actions_next_attempt_at > %(now)s::timestamptz THEN 32 ELSE 0 END
+                     + CASE WHEN fundamentals_next_attempt_at > %(now)s::timestamptz THEN 64 ELSE 0 END
+           END AS flags,
+           prices_checked_to, splits_checked_to, dividends_checked_to,
            -- Of fundamentals that are due: when they were loaded, -infinity for never; NULL: they are not due.
            CASE WHEN 'fundamentals' = ANY (%(operations)s::text[])
                      AND (NOT fundamentals_loaded AND fundamental_refresh_frequency <> 'never' OR needs_fundamentals_reprocess
@@ -24,11 +31,18 @@ WITH alike AS (
            count(*) FILTER (WHERE prices_refreshed_at >= %(today)s::timestamptz) AS refreshed,
            array_agg(asset_id) AS assets
     FROM financial_screener.assets_in_scope(%(exchange_ids)s::smallint[], %(named)s::integer[], %(asset_types)s::text[])
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    GROUP BY 1, 2, 3, 4, 5, 6
+), judged AS (
+    SELECT alike.*, flags & 1 = 0 AS prices_loaded, flags & 2 > 0 AS wanted_again, flags & 4 > 0 AS prices_doubted, flags & 8 > 0 AS longer,
+           flags & 112 > 0 AS backing_off,
+           NOT 'prices' = ANY (%(operations)s::text[]) OR flags & 16 > 0 AS prices_wait,
+           NOT 'prices' = ANY (%(operations)s::text[]) OR (%(actions_to)s::date[])[exchange_id] = '-infinity'
+           OR flags & 32 > 0 OR flags & 17 = 17 AS actions_wait
+    FROM alike
 ), found AS (
     INSERT INTO needs
     SELECT exchange_id,
-           CASE WHEN NOT 'prices' = ANY (%(operations)s::text[]) OR prices_wait THEN NULL
+           CASE WHEN prices_wait THEN NULL
                 WHEN NOT prices_loaded OR wanted_again OR prices_checked_to IS NULL OR longer THEN date '-infinity'
                 WHEN prices_checked_to < (%(prices_to)s::date[])[exchange_id]
                 THEN CASE WHEN prices_doubted THEN date '-infinity' ELSE prices_checked_to END END,
@@ -38,14 +52,9 @@ WITH alike AS (
            CASE WHEN actions_wait THEN NULL
                 WHEN dividends_checked_to IS NULL OR longer THEN date '-infinity'
                 WHEN dividends_checked_to < (%(actions_to)s::date[])[exchange_id] THEN dividends_checked_to END,
-           prices_checked_to, fundamentals_on IS NOT NULL, nullif(fundamentals_on, '-infinity'), back_off > 0, prices_loaded,
+           prices_checked_to, fundamentals_on IS NOT NULL, nullif(fundamentals_on, '-infinity'), backing_off, prices_loaded,
            refreshed, assets
-    FROM alike
-    CROSS JOIN LATERAL (SELECT back_off & 1 > 0 AS prices_wait) AS prices
-    CROSS JOIN LATERAL (
-        SELECT NOT 'prices' = ANY (%(operations)s::text[]) OR (%(actions_to)s::date[])[exchange_id] = '-infinity'
-               OR back_off & 2 > 0 OR NOT prices_loaded AND prices_wait AS actions_wait
-    ) AS actions
+    FROM judged
     RETURNING exchange_id, prices_since, splits_since, dividends_since, fundamentals_due, prices_loaded, refreshed,
               cardinality(assets) AS assets
 ), summed AS (

@@ -1,8 +1,8 @@
 -- The order of what goes by requests of single assets, or on a page of fundamentals: within a kind of work what its owner always wants first,
 -- then the stalest (never loaded before all), then the most wanted; what may be skipped when calls are short comes last. All that is in one
--- number, which sorts several times faster than its parts: from the top its class, the day, the wish and the asset. step: 1 prices, 2 splits,
--- 3 dividends (an asset's two actions have places one after the other), 4 fundamentals. on_pages: by exchange id, how many of its fundamentals
--- go on pages of named symbols.
+-- number, which sorts several times faster than its parts: from the top its class (1 where nothing is wished), the day, the wish (3 likewise)
+-- and the asset. step: 1 prices, 2 splits, 3 dividends (an asset's two actions have places one after the other), 4 fundamentals. on_pages: by
+-- exchange id, how many of its fundamentals go on pages of named symbols.
 INSERT INTO ordered (step, exchange_id, assets, ranks)
 WITH wish AS MATERIALIZED (
     SELECT state.asset_id,
@@ -10,8 +10,6 @@ WITH wish AS MATERIALIZED (
            + (wish.priority::bigint << 32) AS wanted
     FROM financial_screener.api_ticker_priority AS wish
     JOIN financial_screener.asset_processing_state AS state ON state.ticker = wish.ticker
-), other AS (
-    SELECT (1::bigint << 56) + (3::bigint << 32) AS wanted
 ), alone AS (
     SELECT *
     FROM (
@@ -30,27 +28,25 @@ WITH wish AS MATERIALIZED (
            array_agg(place) FILTER (WHERE dividends = 1) AS places_of_dividends
     FROM (
         SELECT asset_id, prices, splits, dividends,
-               (sum(splits + dividends) OVER (ORDER BY day + coalesce(wish.wanted, other.wanted) + asset_id ROWS UNBOUNDED PRECEDING))::integer
-               AS place
+               (sum(splits + dividends) OVER (
+                   ORDER BY day + coalesce(wish.wanted, (1::bigint << 56) + (3::bigint << 32)) + asset_id ROWS UNBOUNDED PRECEDING
+               ))::integer AS place
         FROM (SELECT unnest(assets) AS asset_id, day, prices, splits, dividends FROM alone) AS member
         LEFT JOIN wish USING (asset_id)
-        CROSS JOIN other
     ) AS placed
 ), due AS MATERIALIZED (
-    SELECT exchange_id, may_be_paged, day + coalesce(wish.wanted, other.wanted) + asset_id AS number
+    SELECT exchange_id, array_agg(number ORDER BY number) AS numbers
     FROM (
-        SELECT unnest(assets) AS asset_id, exchange_id, coalesce(fundamentals_on - date '0001-01-01', 0)::bigint << 36 AS day,
-               (%(on_pages)s::integer[])[exchange_id] > 0 AS may_be_paged
-        FROM needs
-        WHERE fundamentals_due
-    ) AS member
-    LEFT JOIN wish USING (asset_id)
-    CROSS JOIN other
-), paged AS MATERIALIZED (
-    SELECT exchange_id, number, place <= (%(on_pages)s::integer[])[exchange_id] AS on_page
-    FROM (
-        SELECT exchange_id, number, row_number() OVER (PARTITION BY exchange_id ORDER BY number) AS place FROM due WHERE may_be_paged
-    ) AS placed
+        SELECT member.exchange_id, day + coalesce(wish.wanted, (1::bigint << 56) + (3::bigint << 32)) + asset_id AS number
+        FROM (
+            SELECT unnest(assets) AS asset_id, coalesce(fundamentals_on - date '0001-01-01', 0)::bigint << 36 AS day,
+                   CASE WHEN (%(on_pages)s::integer[])[exchange_id] > 0 THEN exchange_id END AS exchange_id
+            FROM needs
+            WHERE fundamentals_due
+        ) AS member
+        LEFT JOIN wish USING (asset_id)
+    ) AS numbered
+    GROUP BY exchange_id
 )
 SELECT work.step, NULL::smallint, work.assets, work.ranks
 FROM by_session
@@ -58,15 +54,15 @@ CROSS JOIN LATERAL (
     VALUES (1::smallint, prices, NULL::integer[]), (2::smallint, splits, places_of_splits), (3::smallint, dividends, places_of_dividends)
 ) AS work (step, assets, ranks)
 UNION ALL
-SELECT 4::smallint, exchange_id, array_agg((number & 4294967295)::integer ORDER BY number), NULL
-FROM paged
-WHERE on_page
-GROUP BY exchange_id
+SELECT 4::smallint, exchange_id, ARRAY(
+    SELECT (number & 4294967295)::integer FROM unnest(numbers[:(%(on_pages)s::integer[])[exchange_id]]) AS paged (number)
+), NULL
+FROM due
+WHERE exchange_id IS NOT NULL
 UNION ALL
 SELECT 4::smallint, NULL, array_agg((number & 4294967295)::integer), NULL
 FROM (
-    SELECT number FROM due WHERE NOT may_be_paged
-    UNION ALL
-    SELECT number FROM paged WHERE NOT on_page
+    SELECT unnest(CASE WHEN exchange_id IS NULL THEN numbers ELSE numbers[(%(on_pages)s::integer[])[exchange_id] + 1:] END) AS number
+    FROM due
     ORDER BY number
 ) AS single

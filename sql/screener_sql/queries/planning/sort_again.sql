@@ -1,0 +1,2 @@
+-- After discovery: see create_decision.sql.
+SET LOCAL enable_sort = on
