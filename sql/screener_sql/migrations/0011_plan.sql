@@ -18,10 +18,12 @@ COMMENT ON COLUMN financial_screener.plan_fetches.purpose IS
 COMMENT ON COLUMN financial_screener.plan_fetches.symbols IS 'Codes of a page of fundamentals; NULL with page_offset: the next 500 of the exchange.';
 
 -- Its rows come from one statement that reads the assets and exchanges in the same transaction, and no program deletes either: to look each
--- row's up again would take a third of the time of storing a plan. Its fetch stays a foreign key.
+-- row's up again would take a third of the time of storing a plan. A worker writes its own id as it ends thousands at once. Its fetch stays a
+-- foreign key.
 ALTER TABLE financial_screener.plan_items
     DROP CONSTRAINT plan_items_asset_id_fkey,
     DROP CONSTRAINT plan_items_exchange_id_fkey,
+    DROP CONSTRAINT plan_items_worker_id_fkey,
     DROP CONSTRAINT plan_items_operation_check,
     ADD CONSTRAINT plan_items_operation_check CHECK (operation IN (
         'prices_bulk', 'prices_incremental', 'splits', 'dividends', 'fundamentals_bulk', 'indicators_calc')),

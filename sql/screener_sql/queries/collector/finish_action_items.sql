@@ -43,6 +43,8 @@ WITH requests AS (
     UPDATE financial_screener.asset_processing_state AS state
     SET last_error_at = now(), last_error_code = judged.error_code, last_error_message = judged.message
     FROM judged WHERE state.asset_id = judged.asset_id AND judged.state = 'failed'
+), began AS MATERIALIZED (
+    SELECT coalesce(min(claimed_at), now()) AS at FROM requests
 )
 INSERT INTO financial_screener.asset_processing_details
     (execution_id, asset_id, ticker, operation, status, error_code, error_message, started_at, completed_at, duration_ms)
@@ -51,4 +53,4 @@ SELECT %(execution_id)s::text, judged.asset_id, asset.ticker, judged.operation,
        began.at, now(), round(extract(epoch FROM now() - began.at) * 1000)::integer
 FROM judged
 JOIN financial_screener.assets AS asset ON asset.id = judged.asset_id
-CROSS JOIN (SELECT coalesce(min(claimed_at), now()) AS at FROM requests) AS began
+CROSS JOIN began

@@ -1,6 +1,7 @@
 -- When none of the exchange's bulk days of bars is open any more, ends the items that waited for them: failed or deferred where one of
 -- the days is; else by whether a bar of one of the sessions is stored. A session without bars that is
 -- older than one with bars was none (an unscheduled closing), and no trouble.
+-- OFFSET 0: what is asked of all partitions is asked once an item, not wherever the answer is used.
 WITH requests AS (
     SELECT state, session, error_code, message, ordinal, claimed_at
     FROM financial_screener.plan_fetches
@@ -30,6 +31,7 @@ WITH requests AS (
                    JOIN requests ON requests.session = bad.date
                    WHERE bad.asset_id = item.asset_id AND bad.released_at IS NULL
                ) AS bad
+        OFFSET 0
     ) AS bar
     CROSS JOIN LATERAL (
         SELECT CASE WHEN trouble.state IS NOT NULL THEN trouble.state
@@ -76,8 +78,10 @@ WITH requests AS (
         SELECT judged.state = 'succeeded' AND before.fundamentals_failures = 0 AND before.indicators_failures = 0 AS is_well,
                judged.state = 'failed' AND judged.error_code = 'bad_data' AND NOT EXISTS (SELECT FROM trouble) AS is_bad
     ) AS mended
-    CROSS JOIN LATERAL financial_screener.prices_reach(judged.asset_id, judged.expected_to) AS newest
+    CROSS JOIN LATERAL (SELECT * FROM financial_screener.prices_reach(judged.asset_id, judged.expected_to) OFFSET 0) AS newest
     WHERE state.asset_id = judged.asset_id
+), began AS MATERIALIZED (
+    SELECT coalesce(min(claimed_at), now()) AS at FROM requests
 )
 INSERT INTO financial_screener.asset_processing_details
     (execution_id, asset_id, ticker, operation, status, records_inserted, records_updated, api_calls_used, error_code, error_message,
@@ -88,4 +92,4 @@ SELECT %(execution_id)s::text, judged.asset_id, asset.ticker, judged.operation,
        began.at, now(), round(extract(epoch FROM now() - began.at) * 1000)::integer
 FROM judged
 JOIN financial_screener.assets AS asset ON asset.id = judged.asset_id
-CROSS JOIN (SELECT coalesce(min(claimed_at), now()) AS at FROM requests) AS began
+CROSS JOIN began
