@@ -229,7 +229,7 @@ def test_a_collection_run_that_no_run_could_do_is_refused(
         ),
         pytest.param(
             {"extra": [{"name": "RSIIndicator"}, {"name": "RSIIndicator"}]},
-            ["spec.extra[1]", "Duplicate value"],
+            ["spec.extra: each may be named once only"],
             id="a class named twice",
         ),
         pytest.param(
@@ -405,6 +405,35 @@ def test_a_started_runs_spec_is_fixed_and_status_is_not(local_system: LocalSyste
         kubectl.ask("t", *change, "--subresource=status", phase)
     finally:
         kubectl.ask("t", "delete", "colrun", "fixed", "--namespace=default")
+
+
+def test_the_status_of_a_started_run_that_names_classes_of_ta_can_be_written(
+    local_system: LocalSystem,
+) -> None:
+    kubectl = local_system.kubectl
+    manifest = {
+        "apiVersion": API_VERSION,
+        "kind": "IndicatorRun",
+        "metadata": {"name": "named", "namespace": "default"},
+        "spec": {
+            "extra": [
+                {"name": "KAMAIndicator", "parameters": {"window": 20}, "as": "kama_20"},
+                {"name": "BollingerBands", "parameters": {"window_dev": 2.5}},
+                {"name": "MACD"},
+            ]
+        },
+    }
+    kubectl.ask("t", "create", "--filename=-", stdin=json.dumps(manifest))
+    try:
+        change = ("patch", "indrun", "named", "--namespace=default", "--type=merge")
+        for status in ({"startTime": "2026-11-24T10:00:00Z"}, {"phase": "Running"}):
+            patch = f"--patch={json.dumps({'status': status})}"
+            kubectl.ask("t", *change, "--subresource=status", patch)
+        answer = kubectl.run(*change, '--patch={"spec":{"extra":[{"name":"MACD"}]}}')
+        assert answer.returncode != 0
+        assert "spec: Forbidden: the run has started and its spec is fixed" in answer.stderr
+    finally:
+        kubectl.ask("t", "delete", "indrun", "named", "--namespace=default")
 
 
 def test_both_kinds_are_listed_by_their_category_and_short_names(local_system: LocalSystem) -> None:
