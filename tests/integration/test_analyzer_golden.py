@@ -36,6 +36,8 @@ class Published:
     """Rows before it are not comparable."""
     last: int = 15
     """How many rows from the end are compared."""
+    least: int = 5
+    """How many values are published at least."""
 
 
 TABLE = {
@@ -58,7 +60,37 @@ TABLE = {
     "stochastic %K": Published("cs-soo", "stoch_k", "SO", 1e-6, first=13),
     "stochastic %D": Published("cs-soo", "stoch_d", "SO_SIG", 1e-6, first=15),
     "WMA of 9": Published("cs-wma", "wma_20", "WMA", 5e-5, {"window": 9}, first=8),
+    "KAMA": Published("cs-kama", "kama_10", "KAMA", 1e-6, first=9, last=41),
+    # It begins its means with simple ones, which fades: 505 bars are published.
+    "TSI": Published("cs-tsi", "tsi", "TSI", 5e-3, last=10),
+    "ulcer index": Published("cs-ui", "ulcer_index", "ulcer_index", 1e-9, least=1),
+    "ultimate oscillator": Published("cs-ultosc", "ultimate_oscillator", "Ult_Osc", 1e-6, least=2),
+    "vortex +": Published("cs-vortex", "vortex_plus", "+VI14", 1e-6),
+    "vortex -": Published("cs-vortex", "vortex_minus", "-VI14", 1e-6),
+    "VPT": Published("cs-vpt", "vpt", "unsmoothed vpt", 1e-9, last=31),
+    "VWAP": Published("cs-vwap", "vwap_14", "vwap", 1e-12, first=13, last=31),
+    "OBV": Published("cs-obv", "obv", "OBV", 0.0, last=31),
+    "money flow index": Published("cs-mfi", "mfi_14", "MFI", 1e-5),
+    "Donchian upper": Published("cs-dc", "donchian_upper", "upper_band", 1e-9, last=11),
+    "Donchian middle": Published("cs-dc", "donchian_middle", "middle_band", 5.1e-3, last=11),
+    "Donchian lower": Published("cs-dc", "donchian_lower", "lower_band", 1e-9, last=11),
+    "Donchian width": Published("cs-dc", "donchian_width", "dc_band_width", 1e-8, last=11),
+    "Donchian place": Published("cs-dc", "donchian_percent", "dc_percentage", 1e-9, last=11),
+    "ease of movement": Published("cs-easeofmovement", "ease_of_movement", "EMV", 1e-9),
+    "its mean": Published("cs-easeofmovement", "ease_of_movement_14", "SMA_EMV", 1e-9),
+    "force index": Published("cs-fi", "force_index_13", "FI", 1e-5, first=13),
+    "Williams %R": Published("cs-percentr", "williams_r", "Williams_%R", 1e-6),
+    "PPO": Published("cs-ppo", "ppo", "PPO", 1e-9, first=25),
+    "PVO": Published("cs-pvo", "pvo", "PVO", 1e-8, first=25),
+    "rate of change": Published("cs-roc", "roc_12", "ROC", 1e-8, last=8),
+    "Schaff trend cycle": Published("cs-stc", "stc", "stc", 1e-8, last=10),
+    "accumulation/distribution": Published("cs-accum", "adi", "ADLine", 1e-4, last=31),
+    "stochastic RSI": Published("cs-stochrsi", "stoch_rsi_raw", "StochRSI(14)", 1e-7),
+    "Bollinger %B": Published("cs-bbands", "bb_percent", "PercentageBand", 1e-6),
 }
+
+
+HAS = {name for each in ("high", "low", "close", "volume") for name in (each, each.title())}
 
 
 def rows_of(file: str) -> list[dict[str, str]]:
@@ -74,9 +106,10 @@ def bars_of(rows: list[dict[str, str]]) -> Matrix:
     """A file without a column, or a cell, is of an indicator that does not take it."""
     bars = []
     for row in rows:
-        close = float(row["Close"] or row["Low"])
-        high, low = float(row.get("High") or close), float(row.get("Low") or close)
-        bars.append((close, high, low, close, close, 0.0))
+        given = {name.lower(): float(value) for name, value in row.items() if name in HAS and value}
+        close = given.get("close", given.get("low", 1.0))
+        high, low = given.get("high", close), given.get("low", close)
+        bars.append((close, high, low, close, close, given.get("volume", 0.0)))
     return np.array(bars)
 
 
@@ -109,7 +142,7 @@ def test_equals_the_published_values(name: str) -> None:
             f"{rows[day]}: {ours}"
         )
         compared += 1
-    assert compared >= 5
+    assert compared >= case.least
 
 
 def test_equals_the_published_stochastic_rsi_smoothed() -> None:
