@@ -169,13 +169,18 @@ def test_a_row_of_a_day_is_what_was_computed_on_that_day() -> None:
     dates = days_of(420)
     theirs = bars_of(8, 420)[:, 3]
     history = compute(alone(bars, dates=dates, split_factors=factors, benchmark=theirs), rows=420)
-    for day in (30, 150, 209, 210, 300, 419):
+    actions = {day + more for day in (140, 210, 280) for more in (-1, 0, 1)}
+    known: set[str] = set()
+    for day in sorted(actions | set(range(0, 420, 19)) | {419}):
         then, factors_then = known_on(day, quoted, dividends, splits)
         more = {"dates": dates[: day + 1], "benchmark": theirs[: day + 1]}
         on_that_day = last(compute(alone(then, split_factors=factors_then, **more)))
         as_of = last(compute(alone(bars[: day + 1], split_factors=factors[: day + 1], **more)))
         assert_equal(as_of, on_that_day)
         assert_equal({name: float(history[name][day, 0]) for name in history}, on_that_day)
+        known |= {column for column, value in on_that_day.items() if np.isfinite(value)}
+    # No mean of 50 closes fell below that of 200 lately.
+    assert known >= set(COLUMNS) - {"death_cross_bars"}
 
 
 def test_adjusted_for_splits_alone_or_for_nothing() -> None:

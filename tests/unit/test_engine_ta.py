@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from engine_bars import real_assets
 
 from screener_analyzer.engine import compute
 from screener_analyzer.panel import FIELDS, Matrix, Panel, panel
@@ -70,10 +71,8 @@ def all_rows() -> dict[str, Matrix]:
     return compute(whole, rows=whole.rows)
 
 
-def theirs(output: Output, asset: int) -> np.ndarray:
+def theirs(output: Output, whole: Panel, asset: int, length: int) -> np.ndarray:
     assert isinstance(output.reference, Ta)
-    whole, bars = together()
-    length = len(bars[asset])
     fields = {
         name: np.ascontiguousarray(getattr(whole, name)[-length:, asset])
         for name in ("open", "high", "low", "close", "volume")
@@ -81,26 +80,27 @@ def theirs(output: Output, asset: int) -> np.ndarray:
     return output.reference.values(fields)
 
 
-def scale(output: Output, asset: int) -> float:
+def scale(output: Output, closes: np.ndarray) -> float:
     """Of a column's values, for what is near 0 by cancellation: a price, 100, 1."""
     if output.unit.text.startswith("price"):
-        whole, bars = together()
-        return float(np.max(whole.close[-len(bars[asset]) :, asset]))
-    return 1.0 if output.unit.text == "0 to 1" else 100.0
+        return float(np.max(closes))
+    return 100.0 if output.unit.text.startswith(("0 to 100", "-100", "%")) else 1.0
 
 
 @pytest.mark.parametrize("output", WITH_TA, ids=lambda output: output.column)
 def test_a_column_equals_ta_in_every_row(output: Output) -> None:
     ours_everywhere = all_rows()[output.column]
-    _, bars = together()
+    whole, bars = together()
     compared = 0
     for asset, each in enumerate(bars):
         ours = ours_everywhere[-len(each) :, asset]
-        right = theirs(output, asset)
+        right = theirs(output, whole, asset, len(each))
         have = np.isfinite(ours)
         missing = np.flatnonzero(have & ~np.isfinite(right))
         assert not len(missing), f"ta has nothing in rows {missing[:5]} of {len(each)}"
-        limit = TOLERANCE * np.maximum(np.abs(right), scale(output, asset))
+        limit = TOLERANCE * np.maximum(
+            np.abs(right), scale(output, whole.close[-len(each) :, asset])
+        )
         off = np.abs(ours - right) - limit
         assert not (off[have] > 0).any(), (
             f"{len(each)} bars: row {np.flatnonzero(have)[np.argmax(off[have])]},"
@@ -111,6 +111,23 @@ def test_a_column_equals_ta_in_every_row(output: Output) -> None:
         assert have[output.minimum_bars - 1 :].all()
         compared += int(have.sum())
     assert compared > 3_000
+
+
+@pytest.mark.skipif(not real_assets(), reason="no shared data")
+def test_every_column_equals_ta_in_every_row_of_real_series() -> None:
+    for name, asset in real_assets().items():
+        whole = replace(asset.panel(), bases=None)
+        computed = compute(whole, rows=whole.rows)
+        for output in WITH_TA:
+            ours = computed[output.column][:, 0]
+            right = theirs(output, whole, 0, len(asset))
+            have = np.isfinite(ours)
+            limit = TOLERANCE * np.maximum(np.abs(right), scale(output, whole.close[:, 0]))
+            off = np.abs(ours - right)
+            assert (off[have] <= limit[have]).all(), (name, output.column, np.max(off[have]))
+            # Where ta has a value ours is NULL only before its minimum of bars.
+            missing = np.isfinite(right) & ~have
+            assert not missing[output.minimum_bars - 1 :].any(), (name, output.column)
 
 
 @pytest.mark.parametrize("output", WITH_TA, ids=lambda output: output.column)
