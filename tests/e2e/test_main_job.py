@@ -460,3 +460,27 @@ def test_a_deleted_run_takes_its_jobs_and_indicator_run_with_it(story: Story) ->
         == (story.first["metadata"]["uid"])
     )
     kubectl.ask("gone", "wait", "--for=delete", "job/main-companies-us-1", "--timeout=20s")
+
+
+def test_a_class_of_ta_that_a_run_names_is_in_the_screener(story: Story) -> None:
+    spec = {
+        "exchanges": ["US"],
+        "symbols": COMPANIES,
+        "extra": [{"name": "KAMAIndicator", "parameters": {"window": 20}, "as": "kama_20"}],
+    }
+    ends = []
+    for name in ("by-name", "by-name-again"):
+        apply(story.system.kubectl, "IndicatorRun", name, spec)
+        *_, run = watch(
+            story.system.kubectl, "indicatorrun", name, until=ended, timeout_s=TIMEOUT_S
+        )
+        ends.append((condition(run, "Succeeded"), run["status"]["counts"]["planned"]))
+    # Their bars have not changed: they were due for what was named, and are no more.
+    assert ends == [(("True", "Completed"), len(COMPANIES)), (("True", "NothingDue"), 0)]
+    shown = story.owner.execute(
+        "SELECT (extra -> 'kama_20' -> 'kama')::double precision / last_price FROM v_screener"
+        " WHERE ticker = ANY (%s)",
+        ([f"{code}.US" for code in COMPANIES],),
+    ).fetchall()
+    assert len(shown) == len(COMPANIES)
+    assert all(0.5 < ratio < 2 for (ratio,) in shown)
