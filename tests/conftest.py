@@ -2,6 +2,12 @@
 
 import hypothesis_profile
 
-pytest_plugins = ("simulator_fixture", "system_fixture", "e2e_world", "chaos_world")
+pytest_plugins = (
+    "simulator_fixture",
+    "system_fixture",
+    "e2e_world",
+    "chaos_world",
+    "analyzer_world",
+)
 
 hypothesis_profile.load()

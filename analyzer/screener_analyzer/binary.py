@@ -3,6 +3,7 @@
 Packed bars are what `read_bars.sql` makes of an asset's rows: one after another, no separators.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,16 @@ PACKED = np.dtype([("date", ">i4"), ("prices", ">f8", 5), ("volume", ">i8")])
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER = b"\xff\xff"
 _JSONB_VERSION = b"\x01"
+
+
+def day_of(days: int) -> dt.date:
+    """The date of a number of `Days`."""
+    return dt.date(2000, 1, 1) + dt.timedelta(days=int(days))
+
+
+def days_of(day: dt.date) -> int:
+    """The number of `Days` of a date."""
+    return (day - dt.date(2000, 1, 1)).days
 
 
 def unpack(packed: Sequence[bytes]) -> tuple[Days, Matrix, NDArray[np.intp]]:

@@ -2,15 +2,17 @@
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from screener_analyzer.bars import TO_UNIX_DAYS, Bars
-from screener_analyzer.engine import compute
-from screener_analyzer.panel import Adjusted, panel
+from screener_analyzer.engine import compute, state
+from screener_analyzer.panel import Adjusted, State, panel
 from screener_analyzer.registry import REGISTRY, Indicator
 from screener_analyzer.rows import Rows
+from screener_analyzer.states import States
 
 logger = logging.getLogger(__name__)
 
@@ -22,22 +24,46 @@ LONG_GROUP = 20
 asset."""
 
 
+class Computed(NamedTuple):
+    """Of assets: their rows, what adds up at their last bars, and what went wrong where there are
+    none."""
+
+    rows: Rows
+    states: States
+    faults: Faults
+
+    @classmethod
+    def nothing(cls) -> "Computed":
+        """Of no asset."""
+        return cls(Rows.none(), States.none(), {})
+
+    def with_more(self, more: "Computed") -> "Computed":
+        """Of these and then of those."""
+        return Computed(
+            self.rows.with_more(more.rows),
+            self.states.with_more(more.states),
+            self.faults | more.faults,
+        )
+
+
 def rows_of(
     asset_ids: NDArray[np.int32],
     bars: Bars,
     *,
     usual: int,
+    known: State | None = None,
     adjusted: Adjusted = "all",
     since: int | None = None,
     indicators: Sequence[Indicator] = REGISTRY,
-) -> tuple[Rows, Faults]:
+) -> Computed:
     """The row of each asset's last bar and of its bars from day `since` on, and what went wrong, by
     asset, for those without.
 
-    Each asset has a bar at least. `usual`: how many bars most have at most.
+    Each asset has a bar at least. `usual`: how many bars most have at most. `known`: what adds up
+    before the rows, of assets whose first stored bar is not among the `bars`.
     """
-    rows = Rows.none()
-    faults: Faults = {}
+    known = known or State.none(len(asset_ids))
+    computed = Computed.nothing()
     long = bars.lengths > usual
     groups = [np.flatnonzero(~long)]
     longer = np.flatnonzero(long)
@@ -46,20 +72,27 @@ def rows_of(
         if len(group):
             chosen = np.zeros(len(asset_ids), dtype=np.bool_)
             chosen[group] = True
-            more, wrong = _panel_rows(
-                asset_ids[chosen], bars.of(chosen), adjusted, since, indicators
+            computed = computed.with_more(
+                _of_panel(
+                    asset_ids[chosen],
+                    bars.of(chosen),
+                    known.of(chosen),
+                    adjusted,
+                    since,
+                    indicators,
+                )
             )
-            rows, faults = rows.with_more(more), faults | wrong
-    return rows, faults
+    return computed
 
 
-def _panel_rows(
+def _of_panel(
     asset_ids: NDArray[np.int32],
     bars: Bars,
+    known: State,
     adjusted: Adjusted,
     since: int | None,
     indicators: Sequence[Indicator],
-) -> tuple[Rows, Faults]:
+) -> Computed:
     ends = np.cumsum(bars.lengths)
     wanted = np.zeros(len(bars.dates), dtype=np.bool_)
     if since is not None:
@@ -67,32 +100,36 @@ def _panel_rows(
     wanted[ends - 1] = True
     counts = np.add.reduceat(wanted, ends - bars.lengths, dtype=np.intp)
     try:
-        columns = compute(
-            panel(
-                bars.values,
-                bars.lengths.tolist(),
-                dates=bars.dates + np.int32(TO_UNIX_DAYS),
-                split_factors=bars.splits,
-                benchmark=bars.benchmark,
-                minor_units=bars.minor_units,
-                adjusted=adjusted,
-            ),
-            indicators,
-            rows=int(counts.max()),
+        matrices = panel(
+            bars.values,
+            bars.lengths.tolist(),
+            dates=bars.dates + np.int32(TO_UNIX_DAYS),
+            split_factors=bars.splits,
+            benchmark=bars.benchmark,
+            minor_units=bars.minor_units,
+            state=known,
+            adjusted=adjusted,
         )
+        columns = compute(matrices, indicators, rows=int(counts.max()))
+        states = States(asset_ids, bars.dates[ends - 1], state(matrices).values)
     except Exception as error:
         if len(asset_ids) == 1:
             logger.exception("computing failed", extra={"asset_id": int(asset_ids[0])})
-            return Rows.none(), {int(asset_ids[0]): error}
+            return Computed(Rows.none(), States.none(), {int(asset_ids[0]): error})
         # One of them is at fault: it is found by halving.
-        half = len(asset_ids) // 2
-        first, faults = _panel_rows(
-            asset_ids[:half], bars.part(0, half), adjusted, since, indicators
+        half, end = len(asset_ids) // 2, len(asset_ids)
+        first, second = (
+            _of_panel(
+                asset_ids[begin:to],
+                bars.part(begin, to),
+                known.of(slice(begin, to)),
+                adjusted,
+                since,
+                indicators,
+            )
+            for begin, to in ((0, half), (half, end))
         )
-        second, more = _panel_rows(
-            asset_ids[half:], bars.part(half, len(asset_ids)), adjusted, since, indicators
-        )
-        return first.with_more(second), faults | more
+        return first.with_more(second)
     in_rows = np.arange(counts.max()) >= (counts.max() - counts)[:, np.newaxis]
     within = np.arange(1, len(bars.dates) + 1) - np.repeat(ends - bars.lengths, bars.lengths)
     rows = Rows(
@@ -102,4 +139,4 @@ def _panel_rows(
         within[wanted].astype(np.int32),
     )
     # A bar that was set aside has no row.
-    return rows.where(np.isfinite(bars.values[wanted, 3])), {}
+    return Computed(rows.where(np.isfinite(bars.values[wanted, 3])), states, {})

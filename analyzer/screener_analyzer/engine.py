@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screener_analyzer.carry import Flows, carried
-from screener_analyzer.panel import Matrix, Panel, State
+from screener_analyzer.panel import STATE, Matrix, Panel, State
 from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY, Indicator, Unit
 
 
@@ -55,15 +55,23 @@ def _on_its_day(values: Matrix, unit: Unit, panel: Panel, rows: int) -> Matrix:
     return values
 
 
-def state(panel: Panel) -> State:
-    """What the columns that add up have come to at the last bar; for a panel with `new_bars` more.
+def state(panel: Panel, before: NDArray[np.intp] | None = None) -> State:
+    """What the columns that add up have come to so many bars `before` each asset's last one (None:
+    at it), for a panel with as many new bars.
 
     NaN where they are not known.
     """
+    if before is None:
+        before = np.zeros(panel.assets, dtype=np.intp)
+    rows = int(before.max(initial=0)) + 1
     with np.errstate(all="ignore"):
-        values = np.concatenate([matrix[-1:] for matrix in carried(panel, Flows(), 1)])
+        each = carried(panel, Flows(), rows)
+        at = rows - 1 - before, np.arange(panel.assets)
+        values = np.stack([matrix[at] for matrix in each])
+        if panel.bases is not None:
+            values[STATE.index("first_close")] /= panel.bases.prices[-rows:][at]
     values[:, ~_begun(panel)] = np.nan
-    return State(values, np.zeros(panel.assets, dtype=np.intp))
+    return State(values, before)
 
 
 def _begun(panel: Panel) -> NDArray[np.bool_]:

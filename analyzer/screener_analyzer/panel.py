@@ -41,14 +41,25 @@ STATE = ("obv", "adi", "vpt", "nvi", "first_close")
 class State:
     """What the indicators that begin at the first stored bar were at an earlier bar.
 
-    It holds while the bars up to that one are what they were: the same factors, no bar more.
+    It holds while the bars up to that one are what they were, and so are their factors, but for
+    one that all of them share.
     """
 
     values: Matrix
-    """(STATE, assets)."""
+    """(STATE, assets): first_close in prices of the earlier bar's day, the others in the shares of
+    the panel."""
     new_bars: NDArray[np.intp]
     """(assets,): how many of the panel's last bars are newer; the one before them must be in the
     panel. -1: there is no state, the panel holds the asset's first stored bar."""
+
+    @classmethod
+    def none(cls, assets: int) -> "State":
+        """No asset has one."""
+        return cls(np.full((len(STATE), assets), np.nan), np.full(assets, -1, dtype=np.intp))
+
+    def of(self, assets: NDArray[np.bool_] | slice) -> "State":
+        """That of some of the assets."""
+        return State(self.values[:, assets], self.new_bars[assets])
 
 
 @dataclass(frozen=True, eq=False)

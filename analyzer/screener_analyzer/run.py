@@ -18,11 +18,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from screener_analyzer.computing import rows_of
+from screener_analyzer.binary import day_of, days_of
+from screener_analyzer.computing import Computed, rows_of
 from screener_analyzer.registry import LONGEST_HISTORY
 from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Adjusted, Spec
-from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store, day_of, days_of
+from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store
 from screener_analyzer.worker import Worker
 from screener_sql.errors import BadSetting
 from screener_sql.model import ErrorCode, ExitCode
@@ -89,17 +90,19 @@ def run(store: Store, worker: Worker, pause: Callable[[float], None], *, chunk: 
     return ExitCode.DONE if verified else ExitCode.NOT_VERIFIED
 
 
-def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Rows]:
-    """How each item of the chunk ends, and the rows of those that succeed.
+def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Computed]:
+    """How each item of the chunk ends, and what is computed of those that succeed.
 
     A fault of a computation ends the item that it is of only.
     """
     started = time.perf_counter()
     chosen = [place for place, work in enumerate(chunk.works) if chunk.bars.lengths[place]]
     since = None if spec.history_from is None else days_of(spec.history_from)
-    rows, faults = rows_of(
+    with_bars = chunk.bars.lengths > 0
+    computed = rows_of(
         np.array([chunk.works[place].asset_id for place in chosen], dtype=np.int32),
-        chunk.bars.of(chunk.bars.lengths > 0),
+        chunk.bars.of(with_bars),
+        known=None if chunk.known is None else chunk.known.of(with_bars),
         usual=LONGEST_HISTORY if since is None else sys.maxsize,
         adjusted=spec.adjusted,
         since=since,
@@ -124,13 +127,14 @@ def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Rows]:
         elif not chunk.bars.lengths[place]:
             upto = f" up to {work.until}" if work.until else ""
             result = Result(work, "failed", ErrorCode.NO_BARS, f"no bar is stored{upto}")
-        elif work.asset_id in faults:
-            fault = f"computing its indicators failed: {type(faults[work.asset_id]).__name__}"
+        elif work.asset_id in computed.faults:
+            kind = type(computed.faults[work.asset_id]).__name__
+            fault = f"computing its indicators failed: {kind}"
             result = Result(work, "failed", ErrorCode.COMPUTE_ERROR, fault, each_ms)
         else:
             result = Result(work, "succeeded", duration_ms=each_ms)
         results.append(result)
-    return results, rows
+    return results, computed
 
 
 def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
@@ -176,15 +180,15 @@ def _end_all_items(
     store: Store, worker: Worker, pause: Callable[[float], None], found: Slice, size: int
 ) -> None:
     ended_here = 0
-    since, extra = found.spec.history_from, found.spec.extra
-    share = (1 if since is None else HISTORY_SHARE) * max(1, EXTRA_SHARE * len(extra))
+    spec = found.spec
+    share = (1 if spec.history_from is None else HISTORY_SHARE) * max(
+        1, EXTRA_SHARE * len(spec.extra)
+    )
     size = max(1, size // share)
     while True:
         pause(0)
         worker.check()
-        chunk = store.read(
-            worker.worker_id, store.claim(worker.worker_id, size), since, histories=bool(extra)
-        )
+        chunk = store.read(worker.worker_id, store.claim(worker.worker_id, size), spec)
         pause(0)
         ended = _end_chunk(store, worker, chunk, found, pause) if chunk else 0
         if ended:
@@ -201,19 +205,21 @@ def _end_chunk(
     store: Store, worker: Worker, chunk: Chunk, found: Slice, pause: Callable[[float], None]
 ) -> int:
     """How many items it ended."""
-    results, rows = results_of(chunk, found.spec)
+    results, computed = results_of(chunk, found.spec)
     pause(0)
     try:
         with store.taken(worker.worker_id, chunk.works) as taken:
             mine = [result for result in results if result.work.item_id in taken]
             if not mine:
                 return 0
-            kept = rows.of({r.work.asset_id for r in mine if r.state == "succeeded"})
+            succeeded = {r.work.asset_id for r in mine if r.state == "succeeded"}
+            kept = computed.rows.of(succeeded)
             replaced = store.store(kept, chunk.read_at)
             sample = store.sample(_chosen(kept, len(mine), found), chunk.read_at)
             deviation = verified(sample, found.spec.adjusted)
             pause(0)
             store.end(mine, started_at=chunk.read_at, rows=kept, replaced=replaced)
+            store.keep_states(computed.states.of(succeeded), chunk)
             if sample:
                 store.note_verified(len(sample), deviation)
     except Mismatch as mismatch:

@@ -24,6 +24,12 @@ class Spec:
     extra: "tuple[Extra, ...]" = ()
     """What `ta` itself computes besides."""
 
+    @property
+    def as_usual(self) -> bool:
+        """Whether it asks for what most runs do: the last day's row, adjusted for all. What was
+        carried for it is of no use to others."""
+        return self.adjusted == "all" and self.history_from is None
+
     @classmethod
     def from_json(cls, spec: Mapping[str, Any]) -> "Spec":
         """What is left out, or of before there was such a field, is as the defaults are.

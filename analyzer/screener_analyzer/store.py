@@ -1,6 +1,7 @@
 """Adapter: what the analyzer reads from Postgres and writes there.
 
-The only module of this program that runs SQL, apart from the worker's lock. Never decides what is
+The only module of this program that runs SQL, apart from the worker's lock and what is carried from
+run to run. Never decides what is
 computed. Every method raises DatabaseUnreachable when Postgres is away.
 """
 
@@ -8,7 +9,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,13 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from screener_analyzer import binary
 from screener_analyzer.bars import Bars, Benchmark, split_factors, unmoved
-from screener_analyzer.binary import Days
-from screener_analyzer.panel import Matrix, benchmark_closes
+from screener_analyzer.binary import Days, day_of, days_of
+from screener_analyzer.panel import Matrix, State, benchmark_closes, chunks
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
 from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Spec
+from screener_analyzer.state_store import StateStore
+from screener_analyzer.states import States, added_up, carried_on, cut_off
 from screener_sql import query
 from screener_sql.connect import connect, translated
 
@@ -32,6 +35,8 @@ LAST_DAY = dt.date(9999, 12, 31)
 UNMOVED = 180
 """So many last closes without a change, and an asset is read whole: of what its averages carry from
 before, nothing is small enough then."""
+WHOLE_GROUP = 100
+"""Of how many assets all bars are held at once."""
 DAYS_A_BAR = 1.5
 """How many days of the calendar a session takes, with a margin; see `Store.read`."""
 
@@ -75,6 +80,10 @@ class Chunk:
     `awaits_refetch`."""
     histories: Bars | None = None
     """All bars of these assets; None: not asked for."""
+    known: State | None = None
+    """What adds up before the rows of assets of which not all bars are there; None: all are."""
+    since: Mapping[int, dt.datetime] = field(default_factory=dict)
+    """Of assets whose states are to be stored, which one is gone on from; see `StateStore.keep`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,7 @@ class Store:
         self._connection = connection
         self._execution_id = execution_id
         self._staged = False
+        self._states = StateStore(connection, execution_id)
 
     @classmethod
     @contextmanager
@@ -139,17 +149,9 @@ class Store:
             ).fetchall()
         return [item_id for (item_id,) in rows]
 
-    def read(
-        self,
-        worker_id: int,
-        item_ids: Sequence[int],
-        since: dt.date | None = None,
-        *,
-        histories: bool = False,
-    ) -> Chunk | None:
-        """The claimed items with their bars, without those whose assets are being written just now;
-        None if no item is left. `since`: every day from it on is to be computed. `histories`: with
-        all bars besides.
+    def read(self, worker_id: int, item_ids: Sequence[int], spec: Spec) -> Chunk | None:
+        """The claimed items with their bars, as `spec` needs them, without those whose assets are
+        being written just now; None if no item is left.
 
         A writer that comes later waits until the bars are read, so a change is either in them or
         newer than `read_at`.
@@ -162,10 +164,12 @@ class Store:
             if not held:
                 return None
             works = tuple(Work(*row[:7]) for row in held)
+            read_at = held[0][8]
             newest = max((row[7] for row in held if row[7] is not None), default=None)
-            bars = self._bars(works, newest, since)
-            whole = self._histories(works) if histories else None
-        return Chunk(works, held[0][8], bars, whole)
+            bars = self._bars(works, newest, spec.history_from)
+            known, since = self._carried(works, bars, spec, read_at)
+            whole = self._histories(works) if spec.extra else None
+        return Chunk(works, read_at, bars, whole, known, since)
 
     @contextmanager
     def taken(self, worker_id: int, works: Sequence[Work]) -> Iterator[set[int]]:
@@ -270,6 +274,11 @@ class Store:
             dict(zip(asset_ids, days, strict=True)),
         )
 
+    def keep_states(self, states: States, chunk: Chunk) -> None:
+        """Stores what adds up at the last bars of the chunk's assets, in the open transaction, of
+        those whose history is still what was read."""
+        self._states.keep(states, chunk.since, chunk.read_at)
+
     def note_verified(self, rows: int, deviation: float) -> None:
         """Adds to what the run's samples have shown, in the open transaction."""
         self._connection.execute(
@@ -369,6 +378,44 @@ class Store:
         )
         in_order = [packed.get(work.asset_id, b"") for work in works]
         return self._with_actions(works, until, *binary.unpack(in_order))
+
+    def _carried(
+        self, works: Sequence[Work], bars: Bars, spec: Spec, read_at: dt.datetime
+    ) -> tuple[State, dict[int, dt.datetime]]:
+        """What adds up of the assets that have more bars than these, and by asset the states that
+        those of this run are to be stored in the place of."""
+        cut = cut_off(bars)
+        asset_ids = [work.asset_id for work in works]
+        usual = spec.as_usual and all(work.until is None for work in works)
+        stored = {}
+        if usual and cut.any():
+            stored = self._states.known([asset_ids[place] for place in np.flatnonzero(cut)])
+        known = carried_on(
+            bars,
+            {
+                place: (stored[asset_id].last_bar, stored[asset_id].values)
+                for place, asset_id in enumerate(asset_ids)
+                if cut[place] and asset_id in stored
+            },
+        )
+        since = {
+            asset_id: stored[asset_id].read_at
+            for place, asset_id in enumerate(asset_ids)
+            if known.new_bars[place] >= 0
+        }
+        unknown = np.flatnonzero(cut & (known.new_bars < 0))
+        for part in chunks(len(unknown), WHOLE_GROUP):
+            places = unknown[part]
+            whole = self._histories([works[place] for place in places])
+            found = added_up(whole, adjusted=spec.adjusted, since=_days(spec.history_from))
+            known.values[:, places], known.new_bars[places] = found.values, found.new_bars
+        if usual and len(unknown):
+            last_days = bars.dates[np.cumsum(bars.lengths) - 1]
+            self._states.begin(
+                {asset_ids[place]: int(last_days[place]) for place in unknown}, read_at
+            )
+            since |= dict.fromkeys((asset_ids[place] for place in unknown), read_at)
+        return known, since
 
     def _with_actions(
         self,
@@ -478,19 +525,13 @@ class Store:
         )
 
 
-def day_of(days: int) -> dt.date:
-    """The date of a number of `Days`."""
-    return dt.date(2000, 1, 1) + dt.timedelta(days=int(days))
-
-
 def _until(works: Sequence[Work]) -> dt.date:
     """The same for all of a run."""
     return next((work.until for work in works if work.until), LAST_DAY)
 
 
-def days_of(day: dt.date) -> int:
-    """The number of `Days` of a date."""
-    return (day - dt.date(2000, 1, 1)).days
+def _days(day: dt.date | None) -> int | None:
+    return None if day is None else days_of(day)
 
 
 def _of_columns(name: str) -> Composed:

@@ -9,13 +9,14 @@ import pytest
 
 from screener_analyzer import judge
 from screener_analyzer.bars import Bars
+from screener_analyzer.binary import day_of
 from screener_analyzer.computing import rows_of
 from screener_analyzer.panel import Outputs, Panel
 from screener_analyzer.registry import COLUMNS, REGISTRY
 from screener_analyzer.run import Mismatch, results_of, verified
 from screener_analyzer.settings import Settings, from_environment
 from screener_analyzer.spec import Spec
-from screener_analyzer.store import Chunk, Sampled, Work, day_of
+from screener_analyzer.store import Chunk, Sampled, Work
 from screener_sql.errors import BadSetting
 
 DAY = dt.date(2024, 1, 2)
@@ -81,7 +82,7 @@ def test_settings_show_no_password() -> None:
 
 
 def test_items_with_bars_succeed_with_the_rows_of_their_last_bars() -> None:
-    results, rows = results_of(Chunk((work(3), work(4)), NOON, bars(2, 1)), Spec())
+    results, (rows, _, _) = results_of(Chunk((work(3), work(4)), NOON, bars(2, 1)), Spec())
     assert [result.state for result in results] == ["succeeded", "succeeded"]
     assert rows.asset_ids.tolist() == [3, 4]
     assert [day_of(day) for day in rows.days] == [DAY + dt.timedelta(1), DAY]
@@ -104,7 +105,8 @@ def test_items_with_bars_succeed_with_the_rows_of_their_last_bars() -> None:
 def test_an_item_that_does_not_succeed_says_why(
     item: Work, length: int, ending: tuple[str, str, str]
 ) -> None:
-    [result, other], rows = results_of(Chunk((item, work(9)), NOON, bars(length, 5)), Spec())
+    chunk = Chunk((item, work(9)), NOON, bars(length, 5))
+    [result, other], (rows, _, _) = results_of(chunk, Spec())
     assert (result.state, result.error_code, result.message) == ending
     assert other.state == "succeeded"
     assert rows.asset_ids.tolist() == [9]
@@ -120,7 +122,7 @@ def test_a_fault_ends_the_asset_that_it_is_of_only(caplog: pytest.LogCaptureFixt
     found = bars(5, 5, 5, 2)
     found.values[7, 3] = 13.0
     [price] = [indicator for indicator in REGISTRY if indicator.name == "current_price"]
-    rows, faults = rows_of(
+    rows, _, faults = rows_of(
         np.array([3, 4, 5, 6], dtype=np.int32), found, usual=600,
         indicators=[replace(price, kernel=fails_for_13)],
     )  # fmt: skip
@@ -131,8 +133,8 @@ def test_a_fault_ends_the_asset_that_it_is_of_only(caplog: pytest.LogCaptureFixt
 
 def test_a_longer_history_than_usual_gives_the_same_row() -> None:
     found = bars(700, 5)
-    together, _ = rows_of(np.array([3, 4], dtype=np.int32), found, usual=1000)
-    apart, _ = rows_of(np.array([3, 4], dtype=np.int32), found, usual=600)
+    together, *_ = rows_of(np.array([3, 4], dtype=np.int32), found, usual=1000)
+    apart, *_ = rows_of(np.array([3, 4], dtype=np.int32), found, usual=600)
     assert apart.asset_ids.tolist() == [4, 3]
     assert apart.bars_used.tolist() == [5, 700]
     for column in COLUMNS:
@@ -142,7 +144,7 @@ def test_a_longer_history_than_usual_gives_the_same_row() -> None:
 def test_every_day_since_one_has_a_row() -> None:
     found = bars(30, 3, 1)
     since = int(found.dates[28])
-    rows, _ = rows_of(np.array([3, 4, 5], dtype=np.int32), found, usual=600, since=since)
+    rows, *_ = rows_of(np.array([3, 4, 5], dtype=np.int32), found, usual=600, since=since)
     assert rows.asset_ids.tolist() == [3, 3, 4, 5]
     assert (rows.days - since).tolist() == [0, 1, -26, -28]
     assert rows.bars_used.tolist() == [29, 30, 3, 1]
@@ -153,7 +155,7 @@ def test_every_day_since_one_has_a_row() -> None:
 def test_a_bar_that_was_set_aside_has_no_row_and_is_not_computed_across() -> None:
     found = bars(62)
     found.values[40] = math.nan
-    rows, _ = rows_of(np.array([3], dtype=np.int32), found, usual=600, since=int(found.dates[39]))
+    rows, *_ = rows_of(np.array([3], dtype=np.int32), found, usual=600, since=int(found.dates[39]))
     assert (rows.days - found.dates[39]).tolist() == [0, *range(2, 23)]
     assert np.isnan(rows.values["wma_20"][1:]).tolist() == [True] * 19 + [False] * 2
     assert np.isnan(rows.values["ema_12"][1:]).all()

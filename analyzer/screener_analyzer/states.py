@@ -1,0 +1,84 @@
+"""Core: what adds up from an asset's first stored bar, of assets of which a run reads the last bars
+only: carried on from what is known of an earlier bar, or added up over all bars."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from screener_analyzer.bars import TO_UNIX_DAYS, Bars
+from screener_analyzer.binary import Days
+from screener_analyzer.engine import state
+from screener_analyzer.panel import STATE, Adjusted, Matrix, State, panel
+from screener_analyzer.registry import LONGEST_HISTORY
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class States:
+    """What the columns that add up have come to at the last bars of assets."""
+
+    asset_ids: NDArray[np.int32]
+    last_bars: Days
+    values: Matrix
+    """(STATE, assets), as `State.values`."""
+
+    @classmethod
+    def none(cls) -> "States":
+        """Of no asset."""
+        nothing = np.zeros(0, dtype=np.int32)
+        return cls(nothing, nothing, np.zeros((len(STATE), 0)))
+
+    def of(self, asset_ids: Collection[int]) -> "States":
+        """Those of these assets."""
+        kept = np.isin(self.asset_ids, list(asset_ids))
+        return States(self.asset_ids[kept], self.last_bars[kept], self.values[:, kept])
+
+    def with_more(self, more: "States") -> "States":
+        """These and then those."""
+        return States(
+            np.concatenate([self.asset_ids, more.asset_ids]),
+            np.concatenate([self.last_bars, more.last_bars]),
+            np.concatenate([self.values, more.values], axis=1),
+        )
+
+
+def cut_off(bars: Bars) -> NDArray[np.bool_]:
+    """Of each asset, whether it may have bars before these, which are the last that it has."""
+    return bars.lengths >= LONGEST_HISTORY
+
+
+def carried_on(bars: Bars, known: Mapping[int, tuple[int, NDArray[np.float64]]]) -> State:
+    """The state of the assets whose number is in `known`, with the day of its bar and its values;
+    none where that bar is not among the `bars`."""
+    found = State.none(len(bars.lengths))
+    ends = np.cumsum(bars.lengths)
+    for place, (day, values) in known.items():
+        end = ends[place]
+        dates = bars.dates[end - bars.lengths[place] : end]
+        at = int(np.searchsorted(dates, day))
+        if at < len(dates) and dates[at] == day:
+            found.values[:, place] = values
+            found.new_bars[place] = len(dates) - 1 - at
+    return found
+
+
+def added_up(whole: Bars, *, adjusted: Adjusted, since: int | None = None) -> State:
+    """The state of assets at the last bar before those of which rows are wanted: the last one's,
+    and those of each day from `since` on. `whole`: all their bars, up to the same last ones.
+
+    At the last bar itself where no other is wanted, and at the first where all are.
+    """
+    wanted = np.zeros(len(whole.lengths), dtype=np.intp)
+    if since is not None:
+        of_asset = np.repeat(np.arange(len(wanted)), whole.lengths)
+        wanted = np.bincount(of_asset[whole.dates >= since], minlength=len(wanted))
+    matrices = panel(
+        whole.values,
+        whole.lengths.tolist(),
+        dates=whole.dates + np.int32(TO_UNIX_DAYS),
+        split_factors=whole.splits,
+        adjusted=adjusted,
+        whole=np.ones(len(wanted), dtype=np.bool_),
+    )
+    return state(matrices, np.minimum(wanted, whole.lengths - 1))
