@@ -111,9 +111,9 @@ def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Computed]:
         from screener_analyzer.extra import json_of  # loads pandas and ta
 
         asset_ids = [work.asset_id for work in chunk.works]
-        rows = replace(
-            rows, extra=json_of(spec.extra, asset_ids, chunk.histories, rows, spec.adjusted)
-        )
+        rows = computed.rows
+        more = json_of(spec.extra, asset_ids, chunk.histories, rows, spec.adjusted)
+        computed = computed._replace(rows=replace(rows, extra=more))
     each_ms = round((time.perf_counter() - started) * 1000 / max(1, len(chunk.works)))
     results = []
     for place, work in enumerate(chunk.works):

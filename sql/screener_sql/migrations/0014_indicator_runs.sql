@@ -38,3 +38,106 @@ BEGIN
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO screener_analyzer', current_database());
 END
 $$;
+
+-- What indicators that add up from an asset's first stored bar had come to at its last one, so that a run that reads its last bars only
+-- goes on from there. A state is of the bars up to last_bar as they are stored: whoever changes what there is up to that day ends it, in
+-- the same transaction, and the next run adds up all bars again.
+CREATE TABLE financial_screener.indicator_states (
+    asset_id     integer     PRIMARY KEY REFERENCES financial_screener.assets,
+    last_bar     date        NOT NULL,
+    obv          double precision,
+    adi          double precision,
+    vpt          double precision,
+    nvi          double precision,
+    first_close  double precision,
+    read_at      timestamptz NOT NULL,
+    execution_id text
+) WITH (fillfactor = 70);
+COMMENT ON TABLE financial_screener.indicator_states IS
+    'Of assets with more bars than a run reads: what adds up from the first stored bar. No row: the next run adds up all bars.';
+COMMENT ON COLUMN financial_screener.indicator_states.last_bar IS 'The last bar that is in it.';
+COMMENT ON COLUMN financial_screener.indicator_states.obv IS 'NULL, as each of the five: not known, because a bar that was set aside is in reach.';
+COMMENT ON COLUMN financial_screener.indicator_states.first_close IS 'The first stored bar''s close, adjusted to prices of last_bar.';
+COMMENT ON COLUMN financial_screener.indicator_states.read_at IS 'When its bars were read; another value: another computation.';
+COMMENT ON COLUMN financial_screener.indicator_states.execution_id IS
+    'NULL: a run is computing it, and a change of the history meanwhile takes the row away.';
+
+-- Bars were stored, changed or taken away. (A stored bar keeps its asset and its day.)
+CREATE FUNCTION financial_screener.end_states_of_bars() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM financial_screener.indicator_states AS state
+    USING changed
+    WHERE state.asset_id = changed.asset_id AND state.last_bar >= changed.date;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER states_end_with_new AFTER INSERT ON financial_screener.stock_prices
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_bars();
+CREATE TRIGGER states_end_with_changed AFTER UPDATE ON financial_screener.stock_prices
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_bars();
+CREATE TRIGGER states_end_with_gone AFTER DELETE ON financial_screener.stock_prices
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_bars();
+
+CREATE FUNCTION financial_screener.end_all_states() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM financial_screener.indicator_states;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER states_end_with_all AFTER TRUNCATE ON financial_screener.stock_prices
+    FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_all_states();
+
+-- Bars were set aside, or are no longer: a hole in the history comes or goes.
+CREATE FUNCTION financial_screener.end_states_of_holes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        DELETE FROM financial_screener.indicator_states AS state
+        USING after
+        WHERE state.asset_id = after.asset_id AND state.last_bar >= after.date AND after.released_at IS NULL;
+    ELSIF TG_OP = 'DELETE' THEN
+        DELETE FROM financial_screener.indicator_states AS state
+        USING before
+        WHERE state.asset_id = before.asset_id AND state.last_bar >= before.date AND before.released_at IS NULL;
+    ELSE
+        DELETE FROM financial_screener.indicator_states AS state
+        USING before
+        JOIN after ON (after.asset_id, after.date, after.rule) = (before.asset_id, before.date, before.rule)
+        WHERE state.asset_id = after.asset_id AND state.last_bar >= after.date
+          AND (before.released_at IS NULL) <> (after.released_at IS NULL);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER states_end_with_new AFTER INSERT ON financial_screener.quarantined_bars
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_holes();
+CREATE TRIGGER states_end_with_changed AFTER UPDATE ON financial_screener.quarantined_bars
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_holes();
+CREATE TRIGGER states_end_with_gone AFTER DELETE ON financial_screener.quarantined_bars
+    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_holes();
+
+-- A day of a bar that is set aside became a session, or is none.
+CREATE FUNCTION financial_screener.end_states_of_sessions() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM financial_screener.indicator_states AS state
+    USING changed
+    JOIN financial_screener.quarantined_bars AS bar ON bar.date = changed.session AND bar.released_at IS NULL
+    JOIN financial_screener.assets AS asset ON asset.id = bar.asset_id AND asset.exchange_id = changed.exchange_id
+    WHERE state.asset_id = bar.asset_id AND state.last_bar >= bar.date;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER states_end_with_new AFTER INSERT ON financial_screener.exchange_sessions
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_sessions();
+CREATE TRIGGER states_end_with_gone AFTER DELETE ON financial_screener.exchange_sessions
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_sessions();
+
+GRANT SELECT ON financial_screener.indicator_states TO screener_operator, screener_collector, screener_analyzer;
+GRANT INSERT, UPDATE ON financial_screener.indicator_states TO screener_analyzer;
+REVOKE EXECUTE ON FUNCTION
+    financial_screener.end_states_of_bars(), financial_screener.end_all_states(), financial_screener.end_states_of_holes(),
+    financial_screener.end_states_of_sessions()
+    FROM PUBLIC;
