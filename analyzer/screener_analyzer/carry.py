@@ -801,7 +801,7 @@ class _SchaffWalk(Walk):
 @dataclass(frozen=True, slots=True)
 class Flows(Carried):
     """What adds up from an asset's first stored bar on, or from the panel's `state`: OBV, ADI, VPT,
-    NVI, and the first close. NaN from a bar without values on."""
+    NVI, and the first close."""
 
     def walk(self, panel: Panel) -> Walk:
         return _FlowsWalk(panel)
@@ -813,7 +813,6 @@ class _FlowsWalk(Walk):
         self._balance, self._distribution, self._trend = (np.zeros(panel.assets) for _ in range(3))
         self._negative = np.full(panel.assets, 1000.0)
         self._first = panel.close[0].copy()
-        self._holes = np.empty(panel.assets, dtype=np.bool_)
         self._begin: dict[int, NDArray[np.intp]] = {}
         state = panel.state
         if state is not None:
@@ -846,10 +845,6 @@ class _FlowsWalk(Walk):
         place /= width
         place[(width == 0) & (close == low)] = 0.0
         self._distribution += place * volume
-        holes = np.isnan(close, out=self._holes)
-        if holes.any():
-            for now in self.values():
-                now[holes] = np.nan
         if number in self._begin:
             assets = self._begin[number]
             for now, given in zip(self.values(), self._values, strict=True):

@@ -11,7 +11,7 @@ from screener_analyzer.judge.definitions import UNDECIDED, Value, Values
 from screener_analyzer.judge.history import History
 from screener_analyzer.judge.lines import Lines
 from screener_analyzer.reference import Ta
-from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY, Output
+from screener_analyzer.registry import REGISTRY, Output
 
 _YEAR = 252
 
@@ -84,9 +84,7 @@ def deviations(
     found = {}
     for column, output in _OUTPUTS.items():
         mine, theirs = stored[column], right[column]
-        # What adds up from the first bar is not known to a run that was not given it.
-        unknown = mine is None and output.history == 0 and len(history) >= LONGEST_HISTORY
-        if unknown or theirs is UNDECIDED:
+        if theirs is UNDECIDED:
             found[column] = 0.0
         elif mine is None or theirs is None:
             found[column] = 0.0 if mine is theirs else math.inf
