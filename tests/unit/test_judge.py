@@ -22,6 +22,7 @@ from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY, REGISTRY
 
 TOLERANCE = 1e-9
 OUTPUTS = {output.column: output for row in REGISTRY for output in row.outputs}
+ADDING = {"obv", "adi", "vpt", "nvi", "cumulative_return"}
 CROSSINGS = {
     column
     for row in REGISTRY
@@ -110,7 +111,8 @@ def test_however_prices_are_adjusted_they_agree(adjusted: Adjusted) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_read_of_a_long_history_gives_what_the_whole_gives(seed: int) -> None:
     asset = random_asset(seed, 2_300)
-    assert disagreements(asset, asset.last(LONGEST_HISTORY), whole=False) == {}
+    found = disagreements(asset, asset.last(LONGEST_HISTORY), whole=False)
+    assert found.keys() == ADDING, "what adds up is known with what was carried alone"
 
 
 @pytest.mark.skipif(not real_assets(), reason="no shared data")
@@ -142,14 +144,26 @@ def test_null_for_a_value_and_a_value_for_null_are_seen() -> None:
     assert unknown and not tolerated(guessed, young) & unknown
 
 
-def test_null_of_what_adds_up_is_right_where_a_run_did_not_read_the_beginning() -> None:
-    adding = {column for column, output in OUTPUTS.items() if output.history == 0}
-    assert adding == {"obv", "adi", "vpt", "nvi", "cumulative_return"}
-    for length, right in ((LONGEST_HISTORY, True), (LONGEST_HISTORY - 1, False)):
+def test_null_of_what_adds_up_is_wrong_however_long_the_history_is() -> None:
+    assert {column for column, output in OUTPUTS.items() if output.history == 0} == ADDING
+    for length in (LONGEST_HISTORY + 60, LONGEST_HISTORY - 1):
         asset = random_asset(5, length)
-        row = last_row(asset) | dict.fromkeys(adding)
-        assert (adding <= tolerated(row, asset)) is right
-        assert bool(adding & tolerated(row, asset)) is right
+        row = last_row(asset) | dict.fromkeys(ADDING)
+        assert not ADDING & tolerated(row, asset)
+
+
+def test_a_hole_that_a_run_does_not_reach_matters_to_what_adds_up_alone() -> None:
+    history = random_asset(8, LONGEST_HISTORY + 60).history()
+    right = judge.judged(history)
+    for name in ("open", "high", "low", "close", "volume", "raw_close"):
+        getattr(history, name)[20] = np.nan
+    found = judge.judged(history)
+    for column, value in found.items():
+        before = right[column]
+        if column in ADDING - {"cumulative_return"} or before is None:
+            assert value is None
+        else:
+            assert value == pytest.approx(before, rel=1e-9, abs=1e-9)
 
 
 def test_two_lines_that_are_one_but_for_rounding_may_have_crossed_or_not() -> None:

@@ -81,6 +81,12 @@ class History:
             minor_units=minor_units,
         )
 
+    def after_old_hole(self, bars: int) -> "History":
+        """Since the last bar that is not a number of those before the last `bars`: a run that reads
+        so many does not see it. All where there is none."""
+        holes = np.flatnonzero(np.isnan(self.raw_close[: max(0, len(self) - bars)]))
+        return self.last(len(self) - 1 - int(holes[-1])) if len(holes) else self
+
     def last(self, bars: int) -> "History":
         """Its last `bars` bars."""
         if bars >= len(self):

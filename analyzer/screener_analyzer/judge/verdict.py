@@ -11,7 +11,7 @@ from screener_analyzer.judge.definitions import UNDECIDED, Value, Values
 from screener_analyzer.judge.history import History
 from screener_analyzer.judge.lines import Lines
 from screener_analyzer.reference import Ta
-from screener_analyzer.registry import REGISTRY, Output
+from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY, Output
 
 _YEAR = 252
 
@@ -58,7 +58,7 @@ COLUMNS = tuple(_OUTPUTS)
 
 def judged(history: History) -> dict[str, Value | None]:
     """Every column at the last bar: a finite number; None: NULL."""
-    lines = Lines(history)
+    lines, whole = Lines(history.after_old_hole(LONGEST_HISTORY)), Lines(history)
     values: dict[str, Value] = {}
     with np.errstate(all="ignore"):
         for names, value_of in DEFINED.items():
@@ -67,7 +67,8 @@ def judged(history: History) -> dict[str, Value | None]:
                 values |= dict(zip(columns, value_of(lines), strict=True))
         for column, output in _OUTPUTS.items():
             if isinstance(output.reference, Ta) and len(history) >= output.minimum_bars:
-                values[column] = lines.last(output.reference, output.history)
+                of = lines if output.history else whole
+                values[column] = of.last(output.reference, output.history)
     found: dict[str, Value | None] = dict.fromkeys(COLUMNS)
     for column, value in values.items():
         known = value is UNDECIDED or math.isfinite(value)
@@ -82,9 +83,11 @@ def deviations(
     """By column, how far the stored value is from the right one, relative to the larger of that and
     the column's scale; infinite where one of the two alone is None."""
     found = {}
+    # A run that read further back than it had to has seen it.
+    old_hole = history.after_old_hole(LONGEST_HISTORY) is not history
     for column, output in _OUTPUTS.items():
         mine, theirs = stored[column], right[column]
-        if theirs is UNDECIDED:
+        if theirs is UNDECIDED or (old_hole and mine is None and output.history):
             found[column] = 0.0
         elif mine is None or theirs is None:
             found[column] = 0.0 if mine is theirs else math.inf
