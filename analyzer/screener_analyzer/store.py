@@ -345,7 +345,7 @@ class Store:
             if binary.count_before(packed.get(asset_id, b""), days_of(begin)) < LONGEST_HISTORY
         ]
         before = self._packed(
-            "analyzer/read_bars_before", too_few, until=after, bars=LONGEST_HISTORY
+            "analyzer/read_bars_before", too_few, until=after, last=until, bars=LONGEST_HISTORY
         )
         for asset_id, more in before.items():
             packed[asset_id] = more + packed.get(asset_id, b"")
