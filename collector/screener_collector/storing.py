@@ -172,13 +172,16 @@ _TUPLE = np.dtype(
     ]
 )
 """A row of COPY's binary format: how many values, then of each its size in bytes and itself."""
+_BAR = np.dtype([(f"value{at}", value) for at, value in enumerate(_VALUES) if at])
+"""A bar as `tails` packs it: all but the asset."""
 
 
 async def read_tails(cursor: Cursor, asset_ids: Sequence[int], count: int, before: date) -> Tails:
     """The last `count` stored bars before a day of each of `asset_ids`, of which none twice."""
     wanted = {"asset_ids": list(asset_ids), "count": count, "before": before}
-    rows = await _copied(cursor, "copy_tails", wanted)
-    return _tails(np.array(asset_ids, np.int32), count, rows)
+    await cursor.execute(query("collector/tails"), wanted, binary=True)
+    packed = {row["asset_id"]: row["packed"] for row in await cursor.fetchall()}
+    return _tails(np.array(asset_ids, np.int32), count, packed)
 
 
 async def _copied(
@@ -192,17 +195,14 @@ async def _copied(
     return np.frombuffer(answer[len(_HEAD) : -len(_TAIL)], _TUPLE)
 
 
-def _tails(asset_ids: NDArray[np.int32], count: int, rows: NDArray[np.void]) -> Tails:
-    # An asset's rows stand together, the newest first.
-    is_first = np.ones(len(rows), np.bool_)
-    is_first[1:] = rows["value0"][1:] != rows["value0"][:-1]
-    begins = np.flatnonzero(is_first)
-    order = np.argsort(asset_ids)
-    places = order[np.searchsorted(asset_ids, rows["value0"][begins], sorter=order)]
-    lengths = np.zeros(len(asset_ids), np.intp)
-    lengths[places] = np.diff(np.append(begins, len(rows)))
-    nth = np.arange(len(rows)) - np.repeat(begins, lengths[places])
-    at = (np.repeat(places, lengths[places]), count - 1 - nth)
+def _tails(asset_ids: NDArray[np.int32], count: int, packed: Mapping[int, bytes]) -> Tails:
+    of_assets = [packed.get(asset_id, b"") for asset_id in asset_ids.tolist()]
+    rows = np.frombuffer(b"".join(of_assets), _BAR)
+    lengths = np.array([len(each) // _BAR.itemsize for each in of_assets], np.intp)
+    begins = np.cumsum(lengths) - lengths
+    # An asset's bars are packed the newest first.
+    nth = np.arange(len(rows)) - np.repeat(begins, lengths)
+    at = (np.repeat(np.arange(len(asset_ids)), lengths), count - 1 - nth)
 
     def matrix(value: int, missing: float, kind: str) -> NDArray[Any]:
         filled = np.full((len(asset_ids), count), missing, kind)
