@@ -5,15 +5,14 @@ asset begins at its own first bar, as if it were alone. What is carried is named
 (`Ema(12)`), so that indicators that need the same share it.
 """
 
+import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from screener_analyzer import rolling
 from screener_analyzer.panel import Outputs, Panel, by_row
-from screener_analyzer.rolling import reach
 
 Row = NDArray[np.float64]
 """(assets,): one bar of every asset."""
@@ -127,19 +126,65 @@ class Gappy:
         self.seen = np.zeros(assets)
         """How many values there were."""
         self._weight = np.ones(assets)
+        self._next, self._part = np.empty(assets), np.empty(assets)
+        self._there, self._begun = (np.empty(assets, dtype=np.bool_) for _ in range(2))
         self._alpha = alpha
+        self._plain = False
+        """Whether the weights are all 1, as no value was missing lately."""
 
     def step(self, values: Row) -> Row:
         """The averages after `values`."""
-        there, begun = values == values, self.now == self.now
-        self._weight[begun] *= 1.0 - self._alpha
-        following = self._weight * self.now + self._alpha * values
-        following /= self._weight + self._alpha
-        np.copyto(self.now, following, where=there & begun & (self.now != values))
-        np.copyto(self.now, values, where=there & ~begun)
-        self._weight[there] = 1.0
+        there = np.equal(values, values, out=self._there)
+        begun = np.equal(self.now, self.now, out=self._begun)
+        following, part, before = self._next, self._part, 1.0 - self._alpha
         self.seen += there
-        return self.now
+        if there.all() and begun.all() and self._plain:
+            np.multiply(self.now, before, out=following)
+            following += np.multiply(values, self._alpha, out=part)
+            following /= before + self._alpha
+        else:
+            np.multiply(self._weight, before, out=self._weight, where=begun)
+            np.multiply(self._weight, self.now, out=following)
+            following += np.multiply(values, self._alpha, out=part)
+            following /= np.add(self._weight, self._alpha, out=part)
+            np.copyto(following, values, where=~begun)
+            np.copyto(following, self.now, where=~there)
+            np.copyto(self._weight, 1.0, where=there)
+            self._plain = bool(there.all())
+        if np.equal(self.now, values, out=begun).any():
+            np.copyto(following, self.now, where=begun)
+        self.now, self._next = following, self.now
+        return following
+
+
+class WindowSum:
+    """The sum of the last `rows` values, from sums of blocks of a power of two, each of two of half
+    its size: no residue of what has left it. Before the first row all were 0."""
+
+    def __init__(self, assets: int, rows: int) -> None:
+        sizes = [1 << bit for bit in reversed(range(rows.bit_length())) if rows >> bit & 1]
+        reaches = [sum(sizes[:number]) for number in range(len(sizes))]
+        self._blocks = [
+            (size.bit_length() - 1, ago) for size, ago in zip(sizes, reaches, strict=True)
+        ]
+        """(which ring, how many rows before) of those that make up the window."""
+        self._rings = [
+            [np.zeros(assets) for _ in range(rows + 1)] for _ in range(rows.bit_length())
+        ]
+        """By block size, the sums of blocks that ended at the last rows, the newest first."""
+        self._out = np.empty(assets)
+
+    def step(self, values: Row) -> Row:
+        """With `values` the newest; valid until the next call."""
+        for ring in self._rings:
+            ring.insert(0, ring.pop())
+        np.copyto(self._rings[0][0], values)
+        for number, (below, ring) in enumerate(itertools.pairwise(self._rings)):
+            np.add(below[0], below[1 << number], out=ring[0])
+        np.copyto(self._out, 0.0)
+        for ring_number, ago in self._blocks:
+            self._out += self._rings[ring_number][ago]
+        return self._out
 
 
 class Select:
@@ -247,22 +292,23 @@ class Rsi(Carried):
 class _RsiWalk(Walk):
     def __init__(self, panel: Panel, window: int) -> None:
         self._close = panel.close
-        alpha = through_com(1 / window)
-        self._gains = Exponential(panel.assets, alpha)
-        self._losses = Exponential(panel.assets, alpha)
-        self._move, self._part = np.empty(panel.assets), np.empty(panel.assets)
-        self._zero = np.zeros(panel.assets)
+        shape = (2, panel.assets)
+        self._means = Exponential(shape, through_com(1 / window))
+        """Of gains, of losses."""
+        self._moves, self._zeros = np.empty(shape), np.zeros(shape)
 
     def step(self, number: int) -> None:
         if not number:
             return
-        move = np.subtract(self._close[number], self._close[number - 1], out=self._move)
-        # Maxima keep what is not a number; of two rows, as with a number they take twice as long.
-        self._gains.step(np.maximum(move, self._zero, out=self._part))
-        self._losses.step(np.maximum(np.negative(move, out=move), self._zero, out=move))
+        moves = self._moves
+        np.subtract(self._close[number], self._close[number - 1], out=moves[0])
+        np.negative(moves[0], out=moves[1])
+        # Maxima keep what is not a number; of two matrices, as with a number they take twice as
+        # long.
+        self._means.step(np.maximum(moves, self._zeros, out=moves))
 
     def values(self) -> tuple[Row, ...]:
-        gains, losses = self._gains.now, self._losses.now
+        gains, losses = self._means.now
         out: Row = 100 - (100 / (1 + gains / losses))
         out[losses == 0] = 100.0
         out[(losses == 0) & (gains == 0)] = np.nan
@@ -270,23 +316,20 @@ class _RsiWalk(Walk):
 
 
 class _TrueRange:
-    """The greatest of high - low and both distances from the close before; of an asset's first bar
+    """From the low or the close before to the high or the close before; of an asset's first bar
     high - low."""
 
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self._begin = panel.since_start(0)
-        self._range = np.empty(panel.assets)
-        self._part = np.empty(panel.assets)
+        self._range, self._part = np.empty(panel.assets), np.empty(panel.assets)
 
     def step(self, number: int) -> Row:
-        high, low = self._panel.high[number], self._panel.low[number]
-        out: Row = np.subtract(high, low, out=self._range)
+        high, low, out = self._panel.high[number], self._panel.low[number], self._range
         if number:
-            close, part = self._panel.close[number - 1], self._part
-            for side in (high, low):
-                np.abs(np.subtract(side, close, out=part), out=part)
-                np.maximum(out, part, out=out)
+            close = self._panel.close[number - 1]
+            np.maximum(high, close, out=out)
+            out -= np.minimum(low, close, out=self._part)
         if number in self._begin:
             new = self._begin[number]
             out[new] = high[new] - low[new]
@@ -366,14 +409,15 @@ class _DirectionalWalk(Walk):
     def __init__(self, panel: Panel, window: int) -> None:
         assets = panel.assets
         self._panel = panel
-        self._window = window
-        self._fades = (window - 1) / window
+        self._ranges = _TrueRange(panel)
+        self._fades, self._share = (window - 1) / window, 100.0 / window
         self._sums = np.full((3, assets), np.nan)
         """Ranges, rises, falls."""
-        self._values = np.zeros((3, assets))
-        self._part = np.empty((3, assets))
-        self._zero, self._tiny = np.zeros(assets), np.full(assets, _TINY)
-        self._select = Select((assets,))
+        self._moves = np.zeros((2, assets))
+        """Rises, falls."""
+        self._part, self._index = np.empty(assets), np.empty(assets)
+        self._zeros, self._tiny = np.zeros((2, assets)), np.full(assets, _TINY)
+        self._less, self._more = Select((assets,)), Select((assets,))
         self._first = _First(panel, 1, window)
         self._adx = np.full(assets, np.nan)
         self._first_adx = _First(panel, window, window)
@@ -381,33 +425,29 @@ class _DirectionalWalk(Walk):
     def step(self, number: int) -> None:
         if not number:
             return
-        panel, sums, select = self._panel, self._sums, self._select
-        high, low, close = panel.high, panel.low, panel.close[number - 1]
-        ranges, rises, falls = self._values
-        part, index, _ = self._part
-        np.maximum(high[number], close, out=ranges)
-        ranges -= np.minimum(low[number], close, out=part)
+        high, low, sums, moves = self._panel.high, self._panel.low, self._sums, self._moves
+        ranges = self._ranges.step(number)
+        rises, falls = moves
         np.subtract(high[number], high[number - 1], out=rises)
         np.subtract(low[number - 1], low[number], out=falls)
-        np.maximum(rises, self._zero, out=rises)
-        np.maximum(falls, self._zero, out=falls)
         # Only the greater of the two moves counts; neither where they are equal.
-        np.copyto(part, rises)
-        select.keep(rises, select.less(falls, rises))
-        select.keep(falls, select.less(part, falls))
+        rose, fell = self._less.less(falls, rises), self._more.less(rises, falls)
+        np.maximum(moves, self._zeros, out=moves)
+        self._less.keep(rises, rose)
+        self._more.keep(falls, fell)
         sums *= self._fades
-        sums += self._values
-        self._first.step(number, tuple(zip(sums, self._values, strict=True)), 1.0)
+        sums[0] += ranges
+        sums[1:] += moves
+        self._first.step(number, ((sums[0], ranges), (sums[1], rises), (sums[2], falls)), 1.0)
         # The ranges that both are divided by cancel out.
-        both = np.add(sums[1], sums[2], out=part)
+        index, both = self._index, np.add(sums[1], sums[2], out=self._part)
         np.subtract(sums[1], sums[2], out=index)
         index /= np.maximum(both, self._tiny, out=both)
         np.abs(index, out=index)
-        index *= 100.0
-        self._adx *= self._window - 1
+        index *= self._share
+        self._adx *= self._fades
         self._adx += index
-        self._adx /= self._window
-        self._first_adx.step(number, ((self._adx, index),), self._window)
+        self._first_adx.step(number, ((self._adx, index),), 1.0)
 
     def values(self) -> tuple[Row, ...]:
         ranges, rises, falls = self._sums
@@ -444,9 +484,12 @@ class _SarWalk(Walk):
         """1 in a rising trend, -1 in a falling one."""
         self._stop = np.full(assets, np.nan)
         self._extreme, self._pace = np.zeros(assets), np.full(assets, sar.pace)
-        self._near_1, self._near_2 = np.zeros(assets), np.zeros(assets)
-        self._near, self._far, self._part = (np.empty(assets) for _ in range(3))
-        self._step, self._most = np.full(assets, sar.pace), np.full(assets, sar.most)
+        self._near = [np.zeros(assets) for _ in range(3)]
+        """Of this bar, the one before, and the one before that."""
+        self._far = [np.zeros(assets) for _ in range(2)]
+        self._part = np.empty(assets)
+        self._step = np.full(assets, sar.pace).view(np.int64)
+        self._most = np.full(assets, sar.most)
         self._select = Select((assets,))
         self._turned = np.empty(assets, dtype=np.bool_)
 
@@ -454,43 +497,43 @@ class _SarWalk(Walk):
         if number < self._began:
             return
         high, low = self._panel.high, self._panel.low
-        stop, extreme, pace, select, part = (
-            self._stop,
-            self._extreme,
-            self._pace,
-            self._select,
-            self._part,
-        )
+        stop, extreme, pace = self._stop, self._extreme, self._pace
+        select, part = self._select, self._part
+        near, near_1, near_2 = self._near = [self._near[2], *self._near[:2]]
+        far, far_1 = self._far = self._far[::-1]
         if number in self._begin:
             new = self._begin[number]
             self._sign[new], pace[new] = 1.0, self._sar.pace
             stop[new], extreme[new] = self._panel.close[number - 1, new], high[number - 2, new]
-            self._near_2[new], self._near_1[new] = low[number - 2, new], low[number - 1, new]
-        one = np.multiply(low[number], self._sign, out=self._near)
+            near_2[new], near_1[new] = low[number - 2, new], low[number - 1, new]
+            far_1[new] = high[number - 1, new]
+        one = np.multiply(low[number], self._sign, out=near)
         other = np.multiply(high[number], self._sign, out=part)
-        far = np.maximum(one, other, out=self._far)
-        near = np.minimum(one, other, out=self._near)
+        np.maximum(one, other, out=far)
+        np.minimum(one, other, out=near)
         np.subtract(extreme, stop, out=part)
         part *= pace
         stop += part
-        turned = np.flatnonzero(np.less(near, stop, out=self._turned))
-        turned_stop = -extreme[turned]
+        turned = np.less(near, stop, out=self._turned).nonzero()[0]
+        turned_stop = extreme.take(turned)
         # The stop keeps off the two bars before; the older one counts first.
-        older = select.less(self._near_2, stop)
-        np.minimum(stop, self._near_1, out=stop)
-        select.choose(stop, self._near_2, older)
-        np.copyto(part, self._step)
-        pace += select.keep(part, select.less(extreme, far))
+        older = select.less(near_2, stop)
+        np.minimum(stop, near_1, out=stop)
+        select.choose(stop, near_2, older)
+        faster = select.less(extreme, far)
+        pace += np.bitwise_and(faster, self._step, out=faster).view(np.float64)
         np.minimum(pace, self._most, out=pace)
         np.maximum(extreme, far, out=extreme)
-        self._near_1, self._near_2, self._near = near, self._near_1, self._near_2
         if len(turned):
-            stop[turned], extreme[turned] = turned_stop, -near[turned]
+            # All is in the other coordinates from here: what was far is near, and negated.
+            stop[turned] = -turned_stop
+            extreme[turned] = -near.take(turned)
             pace[turned] = self._sar.pace
-            sign = -self._sign[turned]
-            self._sign[turned] = sign
-            for bar, side in ((number, self._near_1), (number - 1, self._near_2)):
-                side[turned] = np.minimum(sign * low[bar, turned], sign * high[bar, turned])
+            self._sign[turned] = -self._sign.take(turned)
+            for side, other in ((near, far), (near_1, far_1)):
+                was = side.take(turned)
+                side[turned] = -other.take(turned)
+                other[turned] = -was
 
     def values(self) -> tuple[Row, ...]:
         return (self._stop * self._sign,)
@@ -635,22 +678,30 @@ class AdaptiveMean(Carried):
 
 class _AdaptiveWalk(Walk):
     def __init__(self, panel: Panel, name: AdaptiveMean) -> None:
-        close, window = panel.close, name.window
-        self._close = close
-        fastest, slowest = 2.0 / (name.fast + 1), 2.0 / (name.slow + 1.0)
-        # Above the first bar nothing moves: padding holds it, and so does what is put above that.
-        moves = np.abs(close[1:] - close[:-1])
-        paths = rolling.total(reach(moves, panel.rows + window - 1), window, panel.rows)
-        ways = np.abs(close - reach(close, panel.rows + window)[: panel.rows])
-        share = np.divide(ways, paths, out=np.zeros_like(ways), where=paths != 0)
-        share[np.isnan(paths)] = np.nan
-        self._pace = (share * (fastest - slowest) + slowest) ** 2.0
-        self._begin = panel.since_start(window - 1)
-        self._now = np.zeros(panel.assets)
+        assets = panel.assets
+        self._close, self._window = panel.close, name.window
+        self._slowest = 2.0 / (name.slow + 1.0)
+        self._more = 2.0 / (name.fast + 1) - self._slowest
+        # Padding holds an asset's first bar: before that nothing moves.
+        self._path = WindowSum(assets, name.window)
+        self._begin = panel.since_start(name.window - 1)
+        self._now, self._tiny = np.zeros(assets), np.full(assets, _TINY)
+        self._share, self._part = np.empty(assets), np.empty(assets)
 
     def step(self, number: int) -> None:
-        close = self._close[number]
-        self._now += self._pace[number] * (close - self._now)
+        close, share, part = self._close[number], self._share, self._part
+        np.subtract(close, self._close[max(0, number - 1)], out=part)
+        path = self._path.step(np.abs(part, out=part))
+        np.subtract(close, self._close[max(0, number - self._window)], out=share)
+        np.abs(share, out=share)
+        # Of what did not move, 0.
+        share /= np.maximum(path, self._tiny, out=part)
+        share *= self._more
+        share += self._slowest
+        np.square(share, out=share)
+        np.subtract(close, self._now, out=part)
+        part *= share
+        self._now += part
         if number in self._begin:
             new = self._begin[number]
             self._now[new] = close[new]
