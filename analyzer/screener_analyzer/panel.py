@@ -19,6 +19,8 @@ Outputs = tuple[Matrix, ...]
 Adjusted = Literal["all", "splits", "none"]
 """What prices are adjusted for: splits and dividends, splits only, nothing."""
 
+_TRANSPOSED = 64
+"""How many lines are transposed at once."""
 FIELDS = ("open", "high", "low", "close", "adjusted_close", "volume")
 """Of a stored bar, in the order of its columns in `stock_prices`."""
 
@@ -148,7 +150,7 @@ def right_aligned(
     counts = np.asarray(lengths, dtype=np.intp)
     rows = int(counts.max(initial=0))
     if (counts == rows).all():
-        return np.ascontiguousarray(values.reshape(len(counts), rows).T)
+        return _transposed(values.reshape(len(counts), rows))
     starts = rows - counts
     filled = np.arange(rows) >= starts[:, np.newaxis]
     lines = np.zeros((len(counts), rows), dtype=values.dtype)
@@ -156,7 +158,15 @@ def right_aligned(
     if pad_with_first:
         firsts = lines[np.arange(len(counts)), np.minimum(starts, rows - 1)]
         lines = np.where(filled, lines, firsts[:, np.newaxis])
-    return np.ascontiguousarray(lines.T)
+    return _transposed(lines)
+
+
+def _transposed(lines: NDArray[Any]) -> NDArray[Any]:
+    """C-contiguous; of few lines at once, which stay in the processor's cache."""
+    out = np.empty(lines.shape[::-1], dtype=lines.dtype)
+    for part in chunks(len(lines), _TRANSPOSED):
+        out[:, part] = lines[part].T
+    return out
 
 
 def panel(
