@@ -4,7 +4,7 @@ Packed bars are what `read_bars.sql` makes of an asset's rows: one after another
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ _GROUP = 32
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER = b"\xff\xff"
 _JSONB_VERSION = b"\x01"
+_ROWS = 1024
+"""How many rows are encoded at once."""
 
 
 def day_of(days: int) -> dt.date:
@@ -84,36 +86,35 @@ def last(
     return dates[kept], values[kept], before[ends] - before[ends - lengths]
 
 
-def encode(fields: Sequence[NDArray[Any]], json: Sequence[bytes | None] | None = None) -> bytes:
-    """One array a column, int32 or float64, NaN for NULL, and last a column of jsonb, one text a
-    row (None for NULL; without `json`, NULL everywhere) -> the whole input of a binary COPY."""
-    rows = len(fields[0])
-    width = 2 + sum(4 + field.itemsize for field in fields) + 4
-    out = np.empty((rows, width), dtype=np.uint8)
-    kept = np.ones((rows, width), dtype=np.bool_)
-    out[:, :2] = _bytes(np.full(rows, len(fields) + 1, dtype=">i2"))
-    at = 2
-    for field in fields:
-        size = field.itemsize
-        empty = np.isnan(field) if field.dtype.kind == "f" else np.zeros(rows, dtype=np.bool_)
-        out[:, at : at + 4] = _bytes(np.where(empty, -1, size).astype(">i4"))
-        out[:, at + 4 : at + 4 + size] = _bytes(field.astype(field.dtype.newbyteorder(">")))
-        kept[:, at + 4 : at + 4 + size] = ~empty[:, np.newaxis]
-        at += 4 + size
-    sizes = np.full(rows, -1, dtype=">i4")
-    if json is not None:
-        sizes[:] = [-1 if text is None else len(_JSONB_VERSION) + len(text) for text in json]
-    out[:, at:] = _bytes(sizes)
-    fixed = out[kept].tobytes()
-    if json is None:
-        return _HEADER + fixed + _TRAILER
-    parts = [_HEADER]
-    begin = 0
-    for text, end in zip(json, kept.sum(axis=1).cumsum().tolist(), strict=True):
-        parts += [fixed[begin:end], b"" if text is None else _JSONB_VERSION + text]
-        begin = end
-    return b"".join([*parts, _TRAILER])
+def encode(
+    fields: Sequence[NDArray[Any]], json: Sequence[bytes | None] | None = None
+) -> Iterator[bytes]:
+    """One array a column, int32 or float64, and last a column of jsonb, one text a row (None for
+    NULL; without `json`, NULL everywhere) -> the input of a binary COPY, in parts.
 
-
-def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), values.itemsize)
+    NaN stays NaN, so that all rows are of one width but for the text; Postgres makes NULL of it.
+    """
+    layout: list[tuple[str, str]] = [("fields", ">i2")]
+    for number, field in enumerate(fields):
+        value = field.dtype.newbyteorder(">").str
+        layout += [(f"size {number}", ">i4"), (f"value {number}", value)]
+    dtype = np.dtype([*layout, ("size of json", ">i4")])
+    empty = np.zeros((), dtype)
+    empty["fields"] = len(fields) + 1
+    for number, field in enumerate(fields):
+        empty[f"size {number}"] = field.itemsize
+    empty["size of json"] = -1
+    yield _HEADER
+    for begin in range(0, len(fields[0]), _ROWS):
+        part = slice(begin, begin + _ROWS)
+        rows = np.full(len(fields[0][part]), empty)
+        for number, field in enumerate(fields):
+            rows[f"value {number}"] = field[part]
+        if json is None:
+            yield rows.tobytes()
+        else:
+            texts = [b"" if text is None else _JSONB_VERSION + text for text in json[part]]
+            rows["size of json"] = [len(text) or -1 for text in texts]
+            lines = (row.tobytes() for row in rows)
+            yield b"".join(each for pair in zip(lines, texts, strict=True) for each in pair)
+    yield _TRAILER

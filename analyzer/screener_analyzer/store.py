@@ -207,7 +207,9 @@ class Store:
         ):
             columns = [rows.values[column] for column in COLUMNS]
             numbers: list[NDArray[Any]] = [rows.asset_ids, rows.days, *columns, rows.bars_used]
-            copy.write(binary.encode(numbers, None if rows.extra is None else rows.extra.tolist()))
+            texts = None if rows.extra is None else rows.extra.tolist()
+            for part in binary.encode(numbers, texts):
+                copy.write(part)
         replaced: dict[int, int] = dict(
             self._connection.execute(query("analyzer/count_replaced")).fetchall()
         )
@@ -539,6 +541,9 @@ def _of_columns(name: str) -> Composed:
     text = SQL(query(name).decode())
     return text.format(
         columns=SQL(", ").join(map(Identifier, COLUMNS)),
+        values=SQL(", ").join(
+            SQL("nullif({}, 'NaN')").format(Identifier(column)) for column in COLUMNS
+        ),
         assignments=SQL(", ").join(
             SQL("{0} = excluded.{0}").format(Identifier(column)) for column in COLUMNS
         ),

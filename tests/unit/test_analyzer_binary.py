@@ -53,9 +53,9 @@ def test_rows_are_encoded_as_copy_wants_them() -> None:
         [np.array([1, 2], dtype=np.int32), np.array([0.5, np.nan]), np.array([7.0, 8.0])]
     )
     rows = struct.pack(">hiiididi", 4, 4, 1, 8, 0.5, 8, 7.0, -1) + struct.pack(
-        ">hiiiidi", 4, 4, 2, -1, 8, 8.0, -1
+        ">hiiididi", 4, 4, 2, 8, np.nan, 8, 8.0, -1
     )
-    assert encoded == b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows + b"\xff\xff"
+    assert b"".join(encoded) == b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows + b"\xff\xff"
 
 
 def test_a_column_of_json_comes_last() -> None:
@@ -65,4 +65,4 @@ def test_a_column_of_json_comes_last() -> None:
         + struct.pack(">hiii", 2, 4, 2, -1)
         + struct.pack(">hiii", 2, 4, 3, 3) + b"\x01{}"
     )  # fmt: skip
-    assert encoded == b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows + b"\xff\xff"
+    assert b"".join(encoded) == b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows + b"\xff\xff"

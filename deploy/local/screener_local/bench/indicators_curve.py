@@ -8,8 +8,10 @@ to the bytes that are copied in, chunk by chunk; the bars of a chunk are made on
 import sys
 from collections.abc import Iterator
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from screener_analyzer import binary
 from screener_analyzer.bars import Bars
@@ -54,7 +56,8 @@ def compute_chunk(packed: list[bytes]) -> int:
     if len(rows) != len(packed):
         raise PartFailed("analyzer", f"{len(packed) - len(rows)} assets could not be computed")
     columns = [rows.values[column] for column in COLUMNS]
-    return len(binary.encode([rows.asset_ids, rows.days, *columns, rows.bars_used]))
+    numbers: list[NDArray[Any]] = [rows.asset_ids, rows.days, *columns, rows.bars_used]
+    return sum(map(len, binary.encode(numbers)))
 
 
 def compute_universe(assets: int) -> float:
