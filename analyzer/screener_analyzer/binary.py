@@ -64,6 +64,14 @@ def unpack(packed: Sequence[bytes]) -> tuple[Days, Matrix, NDArray[np.intp]]:
     return dates, values, lengths
 
 
+def pack(dates: Days, values: Matrix) -> bytes:
+    """The packed bars that `unpack` makes these of."""
+    rows = np.empty(len(dates), PACKED)
+    rows["date"], rows["prices"] = dates, values[:, :5]
+    rows["volume"] = np.nan_to_num(values[:, 5])
+    return rows.tobytes()
+
+
 def count_before(packed: bytes, day: int) -> int:
     """How many of an asset's packed bars are of days before this one."""
     return int(np.count_nonzero(np.frombuffer(packed, PACKED)["date"] < day))
@@ -83,7 +91,7 @@ def last(
         return dates, values, lengths
     before = np.concatenate([[0], np.cumsum(kept)])
     ends = np.cumsum(lengths)
-    return dates[kept], values[kept], before[ends] - before[ends - lengths]
+    return dates[kept], values.T[:, kept].T, before[ends] - before[ends - lengths]
 
 
 def encode(

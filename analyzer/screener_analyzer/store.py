@@ -21,6 +21,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from screener_analyzer import binary
 from screener_analyzer.bars import Bars, Benchmark, split_factors, unmoved
 from screener_analyzer.binary import Days, day_of, days_of
+from screener_analyzer.block_store import Blocks, BlockStore
 from screener_analyzer.panel import Matrix, State, benchmark_closes, chunks
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
 from screener_analyzer.rows import Rows
@@ -84,6 +85,8 @@ class Chunk:
     """What adds up before the rows of assets of which not all bars are there; None: all are."""
     since: Mapping[int, dt.datetime] = field(default_factory=dict)
     """Of assets whose states are to be stored, which one is gone on from; see `StateStore.keep`."""
+    blocks_due: frozenset[int] = frozenset()
+    """The assets among these of which a block of bars is to be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class Store:
         self._execution_id = execution_id
         self._staged = False
         self._states = StateStore(connection, execution_id)
+        self._blocks = BlockStore(connection, execution_id)
 
     @classmethod
     @contextmanager
@@ -166,10 +170,15 @@ class Store:
             works = tuple(Work(*row[:7]) for row in held)
             read_at = held[0][8]
             newest = max((row[7] for row in held if row[7] is not None), default=None)
-            bars = self._bars(works, newest, spec.history_from)
+            blocks = Blocks({}, set())
+            if spec.history_from is None:
+                wanted = [work.asset_id for work in works if not work.awaits_refetch]
+                blocks = self._blocks.read(wanted, _until(works))
+            bars = self._bars(works, newest, spec.history_from, blocks.packed)
             known, since = self._carried(works, bars, spec, read_at)
             whole = self._histories(works) if spec.extra else None
-        return Chunk(works, read_at, bars, whole, known, since)
+            due = frozenset(blocks.due & since.keys())
+        return Chunk(works, read_at, bars, whole, known, since, due)
 
     @contextmanager
     def taken(self, worker_id: int, works: Sequence[Work]) -> Iterator[set[int]]:
@@ -278,8 +287,10 @@ class Store:
 
     def keep_states(self, states: States, chunk: Chunk) -> None:
         """Stores what adds up at the last bars of the chunk's assets, in the open transaction, of
-        those whose history is still what was read."""
+        those whose history is still what was read, and the blocks of bars that are due of them."""
         self._states.keep(states, chunk.since, chunk.read_at)
+        asset_ids = [work.asset_id for work in chunk.works]
+        self._blocks.keep(asset_ids, chunk.blocks_due, chunk.bars, chunk.read_at)
 
     def note_verified(self, rows: int, deviation: float) -> None:
         """Adds to what the run's samples have shown, in the open transaction."""
@@ -328,18 +339,29 @@ class Store:
                 query(name), {"execution_id": self._execution_id, **parameters}
             ).fetchone()
 
-    def _bars(self, works: Sequence[Work], newest: dt.date | None, since: dt.date | None) -> Bars:
-        """As `Chunk.bars`. `newest`: about when the last bars are.
+    def _bars(
+        self,
+        works: Sequence[Work],
+        newest: dt.date | None,
+        since: dt.date | None,
+        packed: dict[int, bytes],
+    ) -> Bars:
+        """As `Chunk.bars`. `newest`: about when the last bars are. `packed`: by asset, what is read
+        already, of some.
 
         A range of days is read many times faster than so many bars of each asset; what it leaves
         out is read after it, so that the answer does not depend on the range.
         """
-        wanted = [work.asset_id for work in works if not work.awaits_refetch]
+        wanted = [
+            work.asset_id
+            for work in works
+            if not work.awaits_refetch and work.asset_id not in packed
+        ]
         until = _until(works)
         reach = dt.timedelta(days=round(LONGEST_HISTORY * DAYS_A_BAR))
         first = min(day for day in (newest or until, until, since) if day is not None)
         after = max(first, FIRST_DAY + reach) - reach
-        packed = self._packed("analyzer/read_bars", wanted, until=until, after=after)
+        packed |= self._packed("analyzer/read_bars", wanted, until=until, after=after)
         begin = LAST_DAY if since is None else since
         too_few = [
             asset_id

@@ -1,0 +1,96 @@
+"""Adapter: the last bars of assets in one piece each, in `bar_blocks`.
+
+A block is of the bars up to its last day as they are stored: it goes with its asset's state when
+anybody changes those. Later bars are read beside it, until they are many and it is made anew.
+"""
+
+import datetime as dt
+from collections.abc import Sequence, Set
+from typing import NamedTuple
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from screener_analyzer import binary
+from screener_analyzer.bars import Bars
+from screener_analyzer.binary import day_of
+from screener_analyzer.panel import chunks
+from screener_analyzer.registry import LONGEST_HISTORY
+from screener_sql import query
+
+LATER_BARS = 20
+"""A block is made anew with so many later bars, or up to as many again, by the asset's id: not all
+on one day."""
+GROUP = 200
+"""How many blocks are in hand at once."""
+
+
+class Blocks(NamedTuple):
+    packed: dict[int, bytes]
+    """By asset, a block and the bars after it."""
+    due: set[int]
+    """The assets whose block is to be made, or made anew."""
+
+
+class BlockStore:
+    """In the transactions of one connection."""
+
+    def __init__(self, connection: psycopg.Connection[TupleRow], execution_id: str) -> None:
+        self._connection = connection
+        self._execution_id = execution_id
+
+    def read(self, asset_ids: Sequence[int], until: dt.date) -> Blocks:
+        """The bars up to a day of those assets that have a block."""
+        found = Blocks({}, set(asset_ids))
+        for part in chunks(len(asset_ids), GROUP):
+            self._read_some(asset_ids[part], until, found)
+        return found
+
+    def _read_some(self, asset_ids: Sequence[int], until: dt.date, found: Blocks) -> None:
+        with self._connection.cursor(binary=True) as cursor:
+            blocks = cursor.execute(
+                query("analyzer/read_blocks"), {"asset_ids": list(asset_ids), "until": until}
+            ).fetchall()
+            if not blocks:
+                return
+            later: dict[int, bytes] = dict(
+                cursor.execute(
+                    query("analyzer/read_bars_after"),
+                    {
+                        "asset_ids": [asset_id for asset_id, _, _ in blocks],
+                        "after": [last_bar for _, last_bar, _ in blocks],
+                        "until": until,
+                    },
+                ).fetchall()
+            )
+        for asset_id, _, block in blocks:
+            more = later.get(asset_id, b"")
+            # No more than are read of an asset: the block is in the order of its days.
+            found.packed[asset_id] = block[len(more) :] + more
+            if len(more) // binary.PACKED.itemsize < LATER_BARS + asset_id % LATER_BARS:
+                found.due.discard(asset_id)
+
+    def keep(
+        self, asset_ids: Sequence[int], due: Set[int], bars: Bars, read_at: dt.datetime
+    ) -> None:
+        """Makes the blocks that are `due` of the last bars of each of these assets, in the open
+        transaction that has stored their states; of others none."""
+        places = [
+            place
+            for place, asset_id in enumerate(asset_ids)
+            if asset_id in due and bars.lengths[place] >= LONGEST_HISTORY
+        ]
+        ends = bars.lengths.cumsum()
+        for part in chunks(len(places), GROUP):
+            chosen = places[part]
+            spans = [slice(ends[place] - LONGEST_HISTORY, ends[place]) for place in chosen]
+            self._connection.execute(
+                query("analyzer/keep_blocks"),
+                {
+                    "execution_id": self._execution_id,
+                    "read_at": read_at,
+                    "asset_ids": [asset_ids[place] for place in chosen],
+                    "last_bars": [day_of(bars.dates[ends[place] - 1]) for place in chosen],
+                    "bars": [binary.pack(bars.dates[span], bars.values[span]) for span in spans],
+                },
+            )
