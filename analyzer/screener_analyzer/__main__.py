@@ -52,8 +52,9 @@ def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str
                 chosen.database_url, execution_id=chosen.execution_id, pod=chosen.pod
             ) as worker,
             Store.open(chosen.database_url, chosen.execution_id) as store,
+            Store.open(chosen.database_url, chosen.execution_id) as ahead,
         ):
-            code = run(store, worker, pause, chunk=chosen.chunk)
+            code = run(store, worker, pause, chunk=chosen.chunk, ahead=ahead)
     except BadSetting as error:
         return ExitCode.BAD_SETTING, str(error)
     except InvalidSpec as error:

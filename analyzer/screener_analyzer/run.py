@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -54,11 +55,21 @@ class Mismatch(Exception):
         self.deviation = deviation
 
 
-def run(store: Store, worker: Worker, pause: Callable[[float], None], *, chunk: int) -> ExitCode:
+def run(
+    store: Store,
+    worker: Worker,
+    pause: Callable[[float], None],
+    *,
+    chunk: int,
+    ahead: Store | None = None,
+) -> ExitCode:
     """Ends every item of the run and then the slice; DONE or NOT_VERIFIED.
 
     `chunk` items are claimed and stored at once: what a killed worker has to do again, and what the
     memory is bound by; fewer where every day, or something by `ta`, is computed.
+
+    `ahead` reads a chunk on a connection of its own while the one before is computed and stored;
+    None: one after the other.
 
     `pause(seconds)` is called between chunks (with 0) and while waiting; it raises Terminated when
     the process is to end, and then what is claimed is given back. Raises BadSetting if the run is
@@ -72,7 +83,7 @@ def run(store: Store, worker: Worker, pause: Callable[[float], None], *, chunk: 
         return ExitCode.DONE if found.verified else ExitCode.NOT_VERIFIED
     _load_judge()
     try:
-        _end_all_items(store, worker, pause, found, chunk)
+        _end_all_items(store, worker, pause, found, chunk, ahead)
     except Terminated:
         store.release(worker.worker_id)
         raise
@@ -176,29 +187,69 @@ def _load_judge() -> None:
     ).start()
 
 
+class _Reader:
+    """Claims and reads chunks, where there is a store for it ahead of their turn."""
+
+    def __init__(
+        self, store: Store, ahead: Store | None, worker_id: int, spec: Spec, size: int
+    ) -> None:
+        self._store = ahead or store
+        self._worker_id = worker_id
+        self._spec = spec
+        self._size = size
+        self._threads = None if ahead is None else ThreadPoolExecutor(1, "read")
+        self._next: Future[Chunk | None] | None = None
+
+    def __enter__(self) -> "_Reader":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+
+    def chunk(self) -> Chunk | None:
+        """The next one; None: no item could be claimed and read."""
+        found = self._read() if self._next is None else self._next.result()
+        self._next = None
+        if found is not None and self._threads is not None:
+            # What is in hand is still this worker's to claim, and must not be read twice.
+            in_hand = [work.item_id for work in found.works]
+            self._next = self._threads.submit(self._read, in_hand)
+        return found
+
+    def _read(self, in_hand: Sequence[int] = ()) -> Chunk | None:
+        items = self._store.claim(self._worker_id, self._size, in_hand)
+        return self._store.read(self._worker_id, items, self._spec)
+
+
 def _end_all_items(
-    store: Store, worker: Worker, pause: Callable[[float], None], found: Slice, size: int
+    store: Store,
+    worker: Worker,
+    pause: Callable[[float], None],
+    found: Slice,
+    size: int,
+    ahead: Store | None,
 ) -> None:
     ended_here = 0
     spec = found.spec
     share = (1 if spec.history_from is None else HISTORY_SHARE) * max(
         1, EXTRA_SHARE * len(spec.extra)
     )
-    size = max(1, size // share)
-    while True:
-        pause(0)
-        worker.check()
-        chunk = store.read(worker.worker_id, store.claim(worker.worker_id, size), spec)
-        pause(0)
-        ended = _end_chunk(store, worker, chunk, found, pause) if chunk else 0
-        if ended:
-            ended_here += ended
-            logger.info("chunk stored", extra={"items": ended, "items_total": ended_here})
-        elif store.open_items():
-            # Another worker holds the rest, or their assets are being written at this moment.
-            pause(WAIT_S)
-        else:
-            return
+    with _Reader(store, ahead, worker.worker_id, spec, max(1, size // share)) as reader:
+        while True:
+            pause(0)
+            worker.check()
+            chunk = reader.chunk()
+            pause(0)
+            ended = _end_chunk(store, worker, chunk, found, pause) if chunk else 0
+            if ended:
+                ended_here += ended
+                logger.info("chunk stored", extra={"items": ended, "items_total": ended_here})
+            elif store.open_items():
+                # Another worker holds the rest, or their assets are being written at this moment.
+                pause(WAIT_S)
+            else:
+                return
 
 
 def _end_chunk(

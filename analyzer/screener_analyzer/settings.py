@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from screener_sql.errors import BadSetting
 
 LOG_FORMATS = ("json", "text")
-CHUNK = 2_000
+CHUNK = 1_000
 MOST_CHUNK = 100_000
 
 
@@ -23,7 +23,7 @@ class Settings:
     pod: str
     """POD_NAME: what the worker's row calls it; the host's name by default."""
     chunk: int
-    """CHUNK: assets that are computed and stored at once, which bounds the memory; 2000."""
+    """CHUNK: assets that are computed and stored at once, which bounds the memory; 1000."""
     log_format: str
     """LOG_FORMAT: json (one object a line; the default) or text."""
 

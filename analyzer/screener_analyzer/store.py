@@ -144,12 +144,17 @@ class Store:
             return None
         return Slice(row[0], row[1], row[2], Spec.from_json(row[3] or {}))
 
-    def claim(self, worker_id: int, chunk: int) -> list[int]:
-        """At most `chunk` item ids that are this worker's, from now on or still."""
+    def claim(self, worker_id: int, chunk: int, besides: Sequence[int] = ()) -> list[int]:
+        """At most `chunk` item ids that are this worker's, from now on or still, without some."""
         with translated():
             rows = self._connection.execute(
                 query("analyzer/claim_items"),
-                {"execution_id": self._execution_id, "worker_id": worker_id, "chunk": chunk},
+                {
+                    "execution_id": self._execution_id,
+                    "worker_id": worker_id,
+                    "chunk": chunk,
+                    "besides": list(besides),
+                },
             ).fetchall()
         return [item_id for (item_id,) in rows]
 

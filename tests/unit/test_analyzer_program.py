@@ -57,7 +57,7 @@ def test_settings_come_from_the_environment() -> None:
 def test_what_may_be_left_out_has_a_default() -> None:
     settings = from_environment({name: COMPLETE[name] for name in ("DATABASE_URL", "EXECUTION_ID")})
     assert settings.log_format == "json"
-    assert settings.chunk == 2_000
+    assert settings.chunk == 1_000
     assert settings.pod
 
 
