@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 
 HISTORY_SHARE = 20
 """So many times fewer items are a chunk where every day is computed."""
-EXTRA_SHARE = 20
-"""So many times fewer for each class that `ta` computes."""
+EXTRA_SHARE = 10
+"""So many times fewer where `ta` computes what the run names."""
 TOLERANCE = 1e-6
 """The largest deviation of a row from the judge's, relative, that is stored."""
 WAIT_S = 1.0
@@ -232,9 +232,8 @@ def _end_all_items(
 ) -> None:
     ended_here = 0
     spec = found.spec
-    share = (1 if spec.history_from is None else HISTORY_SHARE) * max(
-        1, EXTRA_SHARE * len(spec.extra)
-    )
+    share = 1 if spec.history_from is None else HISTORY_SHARE
+    share *= EXTRA_SHARE if spec.extra else 1
     with _Reader(store, ahead, worker.worker_id, spec, max(1, size // share)) as reader:
         while True:
             pause(0)
