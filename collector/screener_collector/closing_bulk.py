@@ -9,7 +9,7 @@ from screener_collector.findings import Judge, NewBars
 from screener_collector.rules.batch import Batch, BatchVerdict
 from screener_collector.store import jsonb
 from screener_collector.storing import Changes
-from screener_collector.transaction import Transaction, detail
+from screener_collector.transaction import Transaction, detail, storable
 from screener_collector.work import (
     ACTION_KINDS,
     Actions,
@@ -26,6 +26,7 @@ class Day:
 
     `of_session` and `received`: rows of the session, and all, where there was an answer.
     `unchanged`: of the former those that repeat a traded bar of the session before.
+    `disbelieved`: the rows, as they came, of known assets, where the answer is not believed.
     """
 
     result: Result
@@ -36,6 +37,7 @@ class Day:
     unchanged: int = 0
     verdict: BatchVerdict | None = None
     new: NewBars | None = None
+    disbelieved: Sequence[Mapping[str, Any]] = ()
 
 
 async def read(batch: Transaction, result: Result, judge: Judge) -> Day:
@@ -77,7 +79,9 @@ async def read(batch: Transaction, result: Result, judge: Judge) -> Day:
             ErrorCode.NOT_PUBLISHED, f"{fetch.session} in bulk: {verdict.reason}", "deferred"
         )
         refused = replace(result, came=failure)
-        return Day(refused, {}, {}, len(codes), received, unchanged, verdict)
+        came_rows = [row for _, row in came.rows.rows] + list(came.rows.others)
+        ours = [row for row in came_rows if row["code"] in wanted or row["code"] in before]
+        return Day(refused, {}, {}, len(codes), received, unchanged, verdict, disbelieved=ours)
     bad = {wanted[code]: bar for code, bar in day.bad.items()}
     return Day(result, bars, bad, len(codes), received, unchanged, verdict, new)
 
@@ -87,6 +91,15 @@ async def judge_bars(batch: Transaction, day: Day, judge: Judge) -> Day:
     fetch = day.result.fetch
     if day.verdict is not None and fetch.session is not None:
         await judge.note_batch(batch.cursor, fetch.exchange_id, fetch.session, day.verdict)
+        if not day.verdict.believed:
+            await batch.run(
+                "quarantine_batch",
+                exchange_id=fetch.exchange_id,
+                session=fetch.session,
+                rule=day.verdict.rule,
+                asked_at=day.result.started_at,
+                rows=jsonb([storable(row) for row in day.disbelieved]),
+            )
     aside = {}
     if day.new is not None:
         aside = await judge.day(batch.cursor, day.new)

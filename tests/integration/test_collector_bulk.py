@@ -366,6 +366,11 @@ def test_a_bulk_day_that_is_hardly_there_is_not_published_yet(world: World, day:
 
     assert set(world.items().values()) == {("deferred", "not_published")}
     assert world.value("SELECT count(*) FROM stock_prices WHERE date = %s", day.session) == 0
+    served = {row["code"]: row for row in json.loads(bulk_body(day)) if row["code"] in day.others}
+    assert served
+    [kept] = world.rows("SELECT * FROM quarantined_batches")
+    assert (kept["session"], kept["rule"]) == (day.session, "batch_residue")
+    assert {row["code"]: row for row in kept["rows"]} == served
     world.assert_ledgers_agree()
 
 
