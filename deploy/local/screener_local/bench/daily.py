@@ -39,10 +39,12 @@ NAMES = (
 US_ROWS = 45_000
 EXCHANGES = ("US", "LSE", "F", "XETRA", "PA", "AS", "BR", "LS", "MC", "SW")
 ACTIONS = 150
-CANDIDATES = 6
-"""Sessions looked at for one with no more of its own."""
+CANDIDATES = 10
+"""Weekdays looked at for a session of every exchange with no more of its own."""
 TAIL = 20
 """Sessions whose bars are there already."""
+HOLIDAYS = 2
+"""Weekdays among these without a session of an exchange, at most."""
 SAMPLE = 100
 TIMEOUT_S = 600
 MIB = 1024
@@ -138,13 +140,16 @@ def steady_day() -> Iterator[Steady]:
         vendor = Simulated(system, client)
         vendor.admin("PUT", "account", {"dailyLimit": 10**9, "minuteLimit": 10**6})
         # Far enough back that every exchange has published, whatever the time of day is.
-        sessions = weekdays_before(datetime.now(UTC).date() - timedelta(days=3), CANDIDATES + 1)
+        days = weekdays_before(datetime.now(UTC).date() - timedelta(days=3), CANDIDATES)
+        vendor.stand_at(morning_after(days[0]))
+        # A holiday of one exchange would make the day a light one.
+        sessions = [day for day in days if all(vendor.bulk(each, day) for each in EXCHANGES)]
         vendor.stand_at(morning_after(sessions[1]))
         collect(system, "bench-assets", sessions[1], dryRun=True)
         vendor.stand_at(morning_after(sessions[0]))
         session, own = next(
             (day, found)
-            for day in sessions[:CANDIDATES]
+            for day in sessions
             if len(found := with_actions(vendor, owner, day)) <= ACTIONS
         )
         [before] = weekdays_before(session, 1)
@@ -183,8 +188,8 @@ def add_dividends(
     rows = owner.execute(
         "SELECT ticker FROM assets JOIN stock_prices ON asset_id = assets.id"
         " WHERE ticker LIKE '%%.US' AND ticker <> ALL (%s) GROUP BY ticker, asset_id"
-        " HAVING count(*) = %s ORDER BY asset_id LIMIT %s",
-        [sorted(own), TAIL, ACTIONS - len(own)],
+        " HAVING count(*) >= %s ORDER BY asset_id LIMIT %s",
+        [sorted(own), TAIL - HOLIDAYS, ACTIONS - len(own)],
     )
     dividends = [
         {"kind": "dividend", "ticker": row[0], "session": day.isoformat(), "yield": 0.01}
