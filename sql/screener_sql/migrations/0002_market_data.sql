@@ -235,7 +235,7 @@ CREATE TABLE financial_screener.corporate_actions (
     currency      text,
     payload       jsonb       NOT NULL,
     execution_id  text        NOT NULL,
-    first_seen_at timestamptz NOT NULL DEFAULT now(),
+    first_seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (asset_id, ex_date, kind),
     CHECK ((kind = 'split') = (split_new IS NOT NULL AND split_old IS NOT NULL)),
     CHECK ((kind = 'dividend') = (dividend IS NOT NULL))
@@ -248,7 +248,7 @@ CREATE TABLE financial_screener.quarantined_bars (
     rule           text        NOT NULL,
     bar            jsonb       NOT NULL,
     execution_id   text        NOT NULL,
-    quarantined_at timestamptz NOT NULL DEFAULT now(),
+    quarantined_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     released_at    timestamptz,
     UNIQUE NULLS NOT DISTINCT (asset_id, date, rule)
 );

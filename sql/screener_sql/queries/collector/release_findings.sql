@@ -5,5 +5,5 @@ WITH released AS (
     WHERE known.id = ANY (%(finding_ids)s::bigint[])
     RETURNING known.id
 )
-UPDATE financial_screener.quarantined_bars AS bar SET released_at = now()
+UPDATE financial_screener.quarantined_bars AS bar SET released_at = clock_timestamp()
 FROM released WHERE bar.finding_id = released.id AND bar.released_at IS NULL

@@ -10,7 +10,7 @@ WITH missing AS (
     WHERE known.withdrawn_at IS NULL AND NOT known.ex_date = ANY (list.ex_dates)
 )
 UPDATE financial_screener.corporate_actions AS action
-SET withdrawn_at = now(), confirmed_at = NULL
+SET withdrawn_at = clock_timestamp(), confirmed_at = NULL
 FROM missing
 WHERE action.asset_id = missing.asset_id AND action.ex_date = missing.ex_date AND action.kind = missing.kind
   AND missing.listed > 0 AND missing.lacking <= greatest(1, missing.listed / 10)

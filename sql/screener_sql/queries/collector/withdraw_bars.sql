@@ -14,7 +14,7 @@ WITH wanted AS (
            %(execution_id)s::text
     FROM withdrawn
     ON CONFLICT (asset_id, date, rule) DO UPDATE
-    SET bar = excluded.bar, execution_id = excluded.execution_id, quarantined_at = now(), released_at = NULL
+    SET bar = excluded.bar, execution_id = excluded.execution_id, quarantined_at = clock_timestamp(), released_at = NULL
 ), revised AS (
     INSERT INTO financial_screener.price_revision_blocks
         (asset_id, execution_id, dates, old_open, old_high, old_low, old_close, old_adj_close, old_volume)

@@ -1,6 +1,6 @@
 -- The final list of a session lacks what an early look at it had: that did not happen.
 UPDATE financial_screener.corporate_actions AS action
-SET withdrawn_at = now(), confirmed_at = NULL
+SET withdrawn_at = clock_timestamp(), confirmed_at = NULL
 FROM financial_screener.assets AS asset
 JOIN financial_screener.exchanges AS exchange ON exchange.id = asset.exchange_id
 WHERE asset.id = action.asset_id AND asset.exchange_id = %(exchange_id)s::smallint
