@@ -469,7 +469,7 @@ def test_a_class_of_ta_that_a_run_names_is_in_the_screener(story: Story) -> None
         "extra": [{"name": "KAMAIndicator", "parameters": {"window": 20}, "as": "kama_20"}],
     }
     ends = []
-    for name in ("by-name", "by-name-again"):
+    for name in ("a-class-named", "a-class-named-again"):
         apply(story.system.kubectl, "IndicatorRun", name, spec)
         *_, run = watch(
             story.system.kubectl, "indicatorrun", name, until=ended, timeout_s=TIMEOUT_S

@@ -74,6 +74,7 @@ def test_a_worker_frozen_while_it_closes_stores_nothing_twice(
         # Its lock is lost, as when its node is cut off; the closing connection is not.
         sessions.end("application_name LIKE '%% lock'")
     world.until(lambda: sessions.pids(FROZEN), "the frozen one holds the states")
+    frozen = sessions.pids(FROZEN)
 
     second = world.start("group", "swiss")
     world.until(lambda: sessions.pids(WAITING), "the second waits for the states")
@@ -81,7 +82,7 @@ def test_a_worker_frozen_while_it_closes_stores_nothing_twice(
         first.send_signal(signal.SIGCONT)
     else:
         # As idle_in_transaction_session_timeout does, after a minute.
-        sessions.end(FROZEN)
+        sessions.end(f"pid = ANY (ARRAY{frozen})")
     assert world.wait(second).code == 0
     first.send_signal(signal.SIGCONT)
     assert world.wait(first).code != 0, "without its lock it must not go on"
