@@ -9,7 +9,7 @@ from screener_collector.findings import Judge, NewBars
 from screener_collector.rules.batch import Batch, BatchVerdict
 from screener_collector.store import jsonb
 from screener_collector.storing import Changes
-from screener_collector.transaction import Transaction, detail, storable
+from screener_collector.transaction import Transaction, detail
 from screener_collector.work import (
     ACTION_KINDS,
     Actions,
@@ -79,8 +79,8 @@ async def read(batch: Transaction, result: Result, judge: Judge) -> Day:
             ErrorCode.NOT_PUBLISHED, f"{fetch.session} in bulk: {verdict.reason}", "deferred"
         )
         refused = replace(result, came=failure)
-        came_rows = [row for _, row in came.rows.rows] + list(came.rows.others)
-        ours = [row for row in came_rows if row["code"] in wanted or row["code"] in before]
+        served = (*came.rows.rows, *came.rows.others)
+        ours = [row for code, row in served if code in wanted or code in before]
         return Day(refused, {}, {}, len(codes), received, unchanged, verdict, disbelieved=ours)
     bad = {wanted[code]: bar for code, bar in day.bad.items()}
     return Day(result, bars, bad, len(codes), received, unchanged, verdict, new)
@@ -90,16 +90,8 @@ async def judge_bars(batch: Transaction, day: Day, judge: Judge) -> Day:
     """The day without the bars that a rule sets aside, which are among the bad ones then."""
     fetch = day.result.fetch
     if day.verdict is not None and fetch.session is not None:
-        await judge.note_batch(batch.cursor, fetch.exchange_id, fetch.session, day.verdict)
-        if not day.verdict.believed:
-            await batch.run(
-                "quarantine_batch",
-                exchange_id=fetch.exchange_id,
-                session=fetch.session,
-                rule=day.verdict.rule,
-                asked_at=day.result.started_at,
-                rows=jsonb([storable(row) for row in day.disbelieved]),
-            )
+        answer = day.result.started_at, day.disbelieved
+        await judge.note_batch(batch.cursor, fetch.exchange_id, fetch.session, day.verdict, *answer)
     aside = {}
     if day.new is not None:
         aside = await judge.day(batch.cursor, day.new)

@@ -8,7 +8,7 @@ All in the transaction of whoever stores the bars, with the assets' states locke
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -157,9 +157,16 @@ class Judge:
         return judge_batch(counted, before, same, parameters)
 
     async def note_batch(
-        self, cursor: Cursor, exchange_id: int, session: date, verdict: BatchVerdict
+        self,
+        cursor: Cursor,
+        exchange_id: int,
+        session: date,
+        verdict: BatchVerdict,
+        asked_at: datetime,
+        rows: Sequence[Mapping[str, Any]],
     ) -> None:
-        """A finding of an answer that is not believed; one that is releases those of its day."""
+        """A finding of an answer that is not believed, which leaves its `rows` as they came; one
+        that is releases the findings of its day."""
         scope = {**self._me, "exchange_id": exchange_id, "session": session}
         if verdict.rule is None:
             await run(cursor, "release_batch", scope)
@@ -174,6 +181,9 @@ class Judge:
             "message": verdict.reason,
         }
         await run(cursor, "upsert_findings", {**self._me, "found": jsonb([row])})
+        kept = jsonb([storable(each) for each in rows])
+        answer = {**scope, "rule": verdict.rule, "asked_at": asked_at, "rows": kept}
+        await run(cursor, "quarantine_batch", answer)
 
     async def count(self, cursor: Cursor, bars: int) -> None:
         """So many bars came and were checked, those that broke a rule among them."""

@@ -238,8 +238,8 @@ class BulkRows(Generic[T]):
     """Rows without a code, date or value."""
     doubtful: tuple[str, ...] = ()
     """Codes of the unreadable rows that have one: something is said of them, and not known what."""
-    others: tuple[Mapping[str, Any], ...] = ()
-    """Of bars: rows with a code of other dates, or with none."""
+    others: tuple[T, ...] = ()
+    """Of bars: rows with a code, but of other dates or of none that can be read."""
 
     @property
     def received(self) -> int:
@@ -314,7 +314,7 @@ def dividends(
 def bulk_bars(rows: Iterable[Any], session: date) -> BulkRows[tuple[str, Mapping[str, Any]]]:
     """Code and unchecked row of each bar of a bulk day; another date than `session` is refused."""
     kept: dict[str, Any] = {}
-    others: list[Mapping[str, Any]] = []
+    others: list[tuple[str, Mapping[str, Any]]] = []
     refused = unreadable = 0
     for row in rows:
         row_code = code(row.get("code")) if isinstance(row, dict) else None
@@ -327,7 +327,7 @@ def bulk_bars(rows: Iterable[Any], session: date) -> BulkRows[tuple[str, Mapping
             kept[row_code] = (row_code, row)
             continue
         if row_code is not None:
-            others.append(row)
+            others.append((row_code, row))
     return BulkRows(tuple(kept.values()), refused, unreadable, others=tuple(others))
 
 

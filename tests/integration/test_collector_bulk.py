@@ -374,6 +374,23 @@ def test_a_bulk_day_that_is_hardly_there_is_not_published_yet(world: World, day:
     world.assert_ledgers_agree()
 
 
+def test_a_code_of_digits_is_known_in_an_answer_that_is_not_believed(
+    world: World, day: Day
+) -> None:
+    """The vendor serves it as a number."""
+    many = [*(f"Z{number}" for number in range(80)), "1234"]
+    world.add(*(Asset(code, "SW", checked_to=day.before) for code in many))
+    world.plan_bulk("SW", [f"{code}.SW" for code in many], day.session)
+    only_prices(world)
+    body = bulk_body(day, code=1234)
+    world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": body}])
+
+    assert world.group().code == 0
+
+    kept = world.value("SELECT rows FROM quarantined_batches")
+    assert json.loads(body)[0] in kept
+
+
 def test_a_bulk_day_that_is_hardly_there_shows_by_assets_that_nobody_asked_for(
     world: World, day: Day
 ) -> None:

@@ -277,7 +277,8 @@ async def judged(
     async with connection, connection.cursor(row_factory=dict_row) as cursor:
         judge = Judge(1, "run-1")
         verdict = await judge.batch(cursor, exchange_id, session, counted)
-        await judge.note_batch(cursor, exchange_id, session, verdict)
+        assert counted.asked_at is not None
+        await judge.note_batch(cursor, exchange_id, session, verdict, counted.asked_at, [])
         return verdict.believed, verdict.rule
 
 
