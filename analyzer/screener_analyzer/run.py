@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from screener_analyzer.binary import day_of, days_of
+from screener_analyzer.binary import day_of
 from screener_analyzer.computing import Computed, rows_of
 from screener_analyzer.registry import LONGEST_HISTORY
 from screener_analyzer.rows import Rows
@@ -108,15 +108,14 @@ def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Computed]:
     """
     started = time.perf_counter()
     chosen = [place for place, work in enumerate(chunk.works) if chunk.bars.lengths[place]]
-    since = None if spec.history_from is None else days_of(spec.history_from)
     with_bars = chunk.bars.lengths > 0
     computed = rows_of(
         np.array([chunk.works[place].asset_id for place in chosen], dtype=np.int32),
         chunk.bars.of(with_bars),
         known=None if chunk.known is None else chunk.known.of(with_bars),
-        usual=LONGEST_HISTORY if since is None else sys.maxsize,
+        usual=LONGEST_HISTORY if spec.since is None else sys.maxsize,
         adjusted=spec.adjusted,
-        since=since,
+        since=spec.since,
     )
     if chunk.histories is not None:
         from screener_analyzer.extra import json_of  # loads pandas and ta

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from screener_analyzer.binary import days_of
+
 if TYPE_CHECKING:
     from screener_analyzer.extra import Extra
 
@@ -29,6 +31,11 @@ class Spec:
         """Whether it asks for what most runs do: the last day's row, adjusted for all. What was
         carried for it is of no use to others."""
         return self.adjusted == "all" and self.history_from is None
+
+    @property
+    def since(self) -> int | None:
+        """`history_from` as a number of `binary.Days`."""
+        return None if self.history_from is None else days_of(self.history_from)
 
     @classmethod
     def from_json(cls, spec: Mapping[str, Any]) -> "Spec":

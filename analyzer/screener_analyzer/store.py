@@ -1,8 +1,8 @@
 """Adapter: what the analyzer reads from Postgres and writes there.
 
-The only module of this program that runs SQL, apart from the worker's lock and what is carried from
-run to run. Never decides what is
-computed. Every method raises DatabaseUnreachable when Postgres is away.
+The only module of this program that runs SQL, apart from the worker's lock and what is kept from
+run to run (`state_store`, `block_store`). Never decides what is computed. Every method raises
+DatabaseUnreachable when Postgres is away.
 """
 
 import datetime as dt
@@ -352,7 +352,7 @@ class Store:
         packed: dict[int, bytes],
     ) -> Bars:
         """As `Chunk.bars`. `newest`: about when the last bars are. `packed`: by asset, what is read
-        already, of some.
+        already, of some; it is emptied, as a chunk's bars are what memory is bound by.
 
         A range of days is read many times faster than so many bars of each asset; what it leaves
         out is read after it, so that the answer does not depend on the range.
@@ -436,7 +436,7 @@ class Store:
         for part in chunks(len(unknown), WHOLE_GROUP):
             places = unknown[part]
             whole = self._histories([works[place] for place in places])
-            found = added_up(whole, adjusted=spec.adjusted, since=_days(spec.history_from))
+            found = added_up(whole, adjusted=spec.adjusted, since=spec.since)
             known.values[:, places], known.new_bars[places] = found.values, found.new_bars
         if usual and len(unknown):
             last_days = bars.dates[np.cumsum(bars.lengths) - 1]
@@ -557,10 +557,6 @@ class Store:
 def _until(works: Sequence[Work]) -> dt.date:
     """The same for all of a run."""
     return next((work.until for work in works if work.until), LAST_DAY)
-
-
-def _days(day: dt.date | None) -> int | None:
-    return None if day is None else days_of(day)
 
 
 def _of_columns(name: str) -> Composed:
