@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from engine_bars import Bar
 from market import Asset, add_assets, open_execution
 from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
@@ -26,18 +26,6 @@ from screener_operator.planning import plan_indicators
 Owner = Connection[TupleRow]
 
 FIRST_DAY = date(2022, 1, 3)
-
-
-class Bar(NamedTuple):
-    """A row of stock_prices, without its asset."""
-
-    date: date
-    open: float
-    high: float
-    low: float
-    close: float
-    adj_close: float
-    volume: int
 
 
 @pytest.fixture

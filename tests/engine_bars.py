@@ -1,6 +1,8 @@
 """Bars of one asset for tests of the engine and its judge, random and real."""
 
+import datetime as dt
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import fault_series
 import numpy as np
@@ -10,6 +12,18 @@ from screener_analyzer.panel import Adjusted, Matrix, Panel, panel
 
 TO_UNIX_DAYS = 10957
 """From days since 2000-01-01 to days since 1970-01-01."""
+
+
+class Bar(NamedTuple):
+    """A row of stock_prices, without its asset."""
+
+    date: dt.date
+    open: float
+    high: float
+    low: float
+    close: float
+    adj_close: float
+    volume: int
 
 
 @dataclass(frozen=True, eq=False)

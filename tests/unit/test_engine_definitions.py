@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from engine_bars import Bar
 
 from screener_analyzer import engine, registry
 from screener_analyzer.panel import panel
@@ -28,16 +28,6 @@ REGISTRY = tuple(
 )
 
 Floats = np.ndarray
-
-
-class Bar(NamedTuple):
-    date: dt.date
-    open: float
-    high: float
-    low: float
-    close: float
-    adj_close: float
-    volume: int
 
 
 def compute(
