@@ -98,10 +98,12 @@ def plan(
     open_execution(owner, execution_id, spec=spec)
     symbols = scope.get("symbols")
     as_of = scope.get("as_of")
+    exchanges = scope.get("exchanges", ("MC",))
+    assert isinstance(exchanges, tuple)
     assert symbols is None or isinstance(symbols, tuple)
     assert as_of is None or isinstance(as_of, date)
     plan_indicators(
-        owner, execution_id, exchanges=("MC",), symbols=symbols, mode=mode, as_of=as_of,
+        owner, execution_id, exchanges=exchanges, symbols=symbols, mode=mode, as_of=as_of,
         now=datetime.now(UTC), extra=(spec or {}).get("extra", ()),  # type: ignore[arg-type]
     )  # fmt: skip
 

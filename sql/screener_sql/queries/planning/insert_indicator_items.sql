@@ -1,4 +1,4 @@
--- One item for each asset in scope that has bars, or is named: due when a bar, a split or what is set aside changed after
+-- One item for each asset in scope that has bars, or is named: due when a bar, an action or what is set aside changed after
 -- its indicators were computed, or the run names other classes of `ta` than its last one. An asset whose history must be
 -- fetched again is left alone until then.
 INSERT INTO financial_screener.plan_items
@@ -19,7 +19,7 @@ CROSS JOIN LATERAL (
              AND state.indicators_calculated_at >= state.prices_changed_at
              AND NOT EXISTS (
                  SELECT FROM financial_screener.corporate_actions AS action
-                 WHERE action.asset_id = asset.id AND action.kind = 'split'
+                 WHERE action.asset_id = asset.id
                    AND greatest(action.first_seen_at, action.withdrawn_at) > state.indicators_calculated_at
              )
              AND NOT EXISTS (
