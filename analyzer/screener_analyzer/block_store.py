@@ -1,13 +1,15 @@
 """Adapter: the last bars of assets in one piece each, in `bar_blocks`.
 
-A block is of the bars up to its last day as they are stored: it goes with its asset's state when
-anybody changes those. Later bars are read beside it, until they are many and it is made anew.
+A block is of the bars up to its last day as they are stored, and has what was carried (`walked`)
+beside it: it goes with its asset's state when anybody changes those bars. Later ones are read
+besides, until they are many and it is made anew.
 """
 
 import datetime as dt
 from collections.abc import Sequence, Set
 from typing import NamedTuple
 
+import numpy as np
 import psycopg
 from psycopg.rows import TupleRow
 
@@ -16,6 +18,8 @@ from screener_analyzer.bars import Bars
 from screener_analyzer.binary import day_of
 from screener_analyzer.panel import chunks
 from screener_analyzer.registry import LONGEST_HISTORY
+from screener_analyzer.states import States
+from screener_analyzer.walked import BACK, Walked, is_known, pack, unpack
 from screener_sql import query
 
 LATER_BARS = 20
@@ -28,8 +32,18 @@ GROUP = 200
 class Blocks(NamedTuple):
     packed: dict[int, bytes]
     """By asset, a block and the bars after it."""
+    walked: dict[int, tuple[bytes | None, int]]
+    """By asset, what was carried BACK bars before the last one of its block, and how many bars are
+    after the block."""
     due: set[int]
     """The assets whose block is to be made, or made anew."""
+
+    def walked_of(self, asset_ids: Sequence[int]) -> Walked:
+        """What was carried, of each of these assets."""
+        found = [self.walked.get(asset_id, (None, 0)) for asset_id in asset_ids]
+        values, known = unpack([packed for packed, _ in found])
+        later = np.array([later for _, later in found], dtype=np.intp)
+        return Walked(values, np.where(known, BACK + later, -1))
 
 
 class BlockStore:
@@ -41,7 +55,7 @@ class BlockStore:
 
     def read(self, asset_ids: Sequence[int], until: dt.date) -> Blocks:
         """The bars up to a day of those assets that have a block."""
-        found = Blocks({}, set(asset_ids))
+        found = Blocks({}, {}, set(asset_ids))
         for part in chunks(len(asset_ids), GROUP):
             self._read_some(asset_ids[part], until, found)
         return found
@@ -57,33 +71,43 @@ class BlockStore:
                 cursor.execute(
                     query("analyzer/read_bars_after"),
                     {
-                        "asset_ids": [asset_id for asset_id, _, _ in blocks],
-                        "after": [last_bar for _, last_bar, _ in blocks],
+                        "asset_ids": [block[0] for block in blocks],
+                        "after": [block[1] for block in blocks],
                         "until": until,
                     },
                 ).fetchall()
             )
-        for asset_id, _, block in blocks:
+        for asset_id, _, block, walked in blocks:
             more = later.get(asset_id, b"")
+            later_bars = len(more) // binary.PACKED.itemsize
+            found.walked[asset_id] = walked, later_bars
             # No more than are read of an asset: the block is in the order of its days.
-            found.packed[asset_id] = block[len(more) :] + more
-            if len(more) // binary.PACKED.itemsize < LATER_BARS + asset_id % LATER_BARS:
+            surplus = len(block) + len(more) - LONGEST_HISTORY * binary.PACKED.itemsize
+            found.packed[asset_id] = block[max(0, surplus) :] + more
+            if is_known(walked) and later_bars < LATER_BARS + asset_id % LATER_BARS:
                 found.due.discard(asset_id)
 
     def keep(
-        self, asset_ids: Sequence[int], due: Set[int], bars: Bars, read_at: dt.datetime
+        self,
+        asset_ids: Sequence[int],
+        due: Set[int],
+        bars: Bars,
+        states: States,
+        read_at: dt.datetime,
     ) -> None:
         """Makes the blocks that are `due` of the last bars of each of these assets, in the open
-        transaction that has stored their states; of others none."""
+        transaction that has stored their `states`; of others none."""
+        walked = dict(zip(states.asset_ids.tolist(), pack(states.walked), strict=True))
         places = [
             place
             for place, asset_id in enumerate(asset_ids)
-            if asset_id in due and bars.lengths[place] >= LONGEST_HISTORY
+            if asset_id in due and asset_id in walked
         ]
         ends = bars.lengths.cumsum()
         for part in chunks(len(places), GROUP):
             chosen = places[part]
-            spans = [slice(ends[place] - LONGEST_HISTORY, ends[place]) for place in chosen]
+            lengths = np.minimum(bars.lengths, LONGEST_HISTORY)
+            spans = [slice(ends[place] - lengths[place], ends[place]) for place in chosen]
             self._connection.execute(
                 query("analyzer/keep_blocks"),
                 {
@@ -91,6 +115,7 @@ class BlockStore:
                     "read_at": read_at,
                     "asset_ids": [asset_ids[place] for place in chosen],
                     "last_bars": [day_of(bars.dates[ends[place] - 1]) for place in chosen],
+                    "walked": [walked[asset_ids[place]] for place in chosen],
                     "bars": [binary.pack(bars.dates[span], bars.values[span]) for span in spans],
                 },
             )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from screener_analyzer.panel import Outputs, Panel, by_row
+from screener_analyzer.panel import Matrix, Outputs, Panel, by_row
 
 Row = NDArray[np.float64]
 """(assets,): one bar of every asset."""
@@ -24,6 +24,12 @@ _TINY = np.finfo(np.float64).tiny
 class Walk(ABC):
     """What is carried from bar to bar, on its way through a panel."""
 
+    first = 0
+    """The row that it begins at: before that it has nothing to take in."""
+    warm = 0
+    """How many rows up to where it resumes it must have stepped through all the same, for what it
+    gathers of the last bars and does not carry."""
+
     @abstractmethod
     def step(self, number: int) -> None:
         """Takes in row `number` of the panel; called for every row in order."""
@@ -31,6 +37,15 @@ class Walk(ABC):
     @abstractmethod
     def values(self) -> tuple[Row, ...]:
         """What it is now, one row an output; the caller copies it."""
+
+    def carries(self) -> tuple[Row, ...]:
+        """All that later rows build on, in place; none where it can not be resumed."""
+        return ()
+
+    def resume(self, assets: NDArray[np.intp], carried: Matrix) -> None:
+        """Of these assets it goes on from what another walk's `carries` were at this row."""
+        for now, given in zip(self.carries(), carried, strict=True):
+            now[assets] = given[assets]
 
 
 class Carried(ABC):
@@ -50,17 +65,29 @@ def carried(panel: Panel, name: Carried, rows: int) -> Outputs:
     keeps them."""
     kept = panel.kept.get(name)
     if kept is None or len(kept[0]) < min(rows, panel.rows):
-        kept = panel.kept[name] = _carry(panel, name, min(rows + _MORE, panel.rows))
+        kept = panel.kept[name] = _carry(panel, name, min(rows, panel.rows))
     return tuple(matrix[-rows:] for matrix in kept)
 
 
-def _carry(panel: Panel, name: Carried, rows: int) -> Outputs:
+def _carry(panel: Panel, name: Carried, wanted: int) -> Outputs:
     walk = name.walk(panel)
-    begin = panel.rows - rows
+    begin = max(0, panel.rows - wanted - _MORE)
+    first = min(walk.first, begin)
+    resumed = panel.resumed
+    if resumed is not None and name in resumed.carried and resumed.last <= panel.rows - wanted:
+        begin = max(begin, resumed.last)
+        first = max(0, resumed.first - walk.warm)
+    else:
+        resumed = None
+    rows = panel.rows - begin
     kept: Outputs = ()
     with np.errstate(all="ignore"):
-        for number in range(panel.rows):
+        for number in range(first, panel.rows):
             walk.step(number)
+            if resumed is not None and number in resumed.by_row:
+                walk.resume(resumed.by_row[number], resumed.carried[name])
+            if number == panel.mark:
+                panel.marked[name] = np.array(walk.carries())
             if number < begin:
                 continue
             now = walk.values()
@@ -131,6 +158,14 @@ class Gappy:
         self._alpha = alpha
         self._plain = False
         """Whether the weights are all 1, as no value was missing lately."""
+
+    def carries(self) -> tuple[Row, ...]:
+        """As that of `Walk`; whoever writes there says so by `resumed`."""
+        return self.now, self.seen, self._weight
+
+    def resumed(self) -> None:
+        """What it `carries` was written to."""
+        self._plain = False
 
     def step(self, values: Row) -> Row:
         """The averages after `values`."""
@@ -243,6 +278,9 @@ class _EmaWalk(Walk):
         else:
             self._mean.begin(self._close[0])
 
+    def carries(self) -> tuple[Row, ...]:
+        return (self._mean.now,)
+
     def values(self) -> tuple[Row, ...]:
         return (self._mean.now,)
 
@@ -275,6 +313,9 @@ class _MacdWalk(Walk):
         if number in self._begin:
             self._signal.begin_some(self._begin[number], line)
 
+    def carries(self) -> tuple[Row, ...]:
+        return *self._fast.carries(), *self._slow.carries(), self._signal.now
+
     def values(self) -> tuple[Row, ...]:
         return self._line, self._signal.now
 
@@ -306,6 +347,9 @@ class _RsiWalk(Walk):
         # Maxima keep what is not a number; of two matrices, as with a number they take twice as
         # long.
         self._means.step(np.maximum(moves, self._zeros, out=moves))
+
+    def carries(self) -> tuple[Row, ...]:
+        return tuple(self._means.now)
 
     def values(self) -> tuple[Row, ...]:
         gains, losses = self._means.now
@@ -360,6 +404,9 @@ class _AverageTrueRangeWalk(Walk):
         self._now += ranges
         self._now /= self._window
         self._first.step(number, ((self._now, ranges),), self._window)
+
+    def carries(self) -> tuple[Row, ...]:
+        return (self._now,)
 
     def values(self) -> tuple[Row, ...]:
         return (self._now,)
@@ -449,6 +496,9 @@ class _DirectionalWalk(Walk):
         self._adx += index
         self._first_adx.step(number, ((self._adx, index),), 1.0)
 
+    def carries(self) -> tuple[Row, ...]:
+        return *self._sums, self._adx
+
     def values(self) -> tuple[Row, ...]:
         ranges, rises, falls = self._sums
         # Neither 0 nor not a number, which only the ranges carry for all three.
@@ -535,6 +585,16 @@ class _SarWalk(Walk):
                 side[turned] = -other.take(turned)
                 other[turned] = -was
 
+    def carries(self) -> tuple[Row, ...]:
+        return (
+            self._sign,
+            self._stop,
+            self._extreme,
+            self._pace,
+            *self._near[:2],
+            self._far[0],
+        )
+
     def values(self) -> tuple[Row, ...]:
         return (self._stop * self._sign,)
 
@@ -571,6 +631,9 @@ class _TrueStrengthWalk(Walk):
         if number in self._begin_second:
             self._second.begin_some(self._begin_second[number], self._first.now)
 
+    def carries(self) -> tuple[Row, ...]:
+        return *self._first.now, *self._second.now
+
     def values(self) -> tuple[Row, ...]:
         return self._second.now[0], self._second.now[1]
 
@@ -605,6 +668,9 @@ class _PriceOscillatorWalk(Walk):
         self._signal.step(line)
         if number in self._begin:
             self._signal.begin_some(self._begin[number], line)
+
+    def carries(self) -> tuple[Row, ...]:
+        return *self._fast.carries(), *self._slow.carries(), self._signal.now
 
     def values(self) -> tuple[Row, ...]:
         return self._line, self._signal.now
@@ -646,6 +712,13 @@ class _VolumeOscillatorWalk(Walk):
         line *= 100
         self._signal.step(self._before.blanked(number, line))
 
+    def carries(self) -> tuple[Row, ...]:
+        return self._fast.now, self._slow.now, *self._signal.carries()
+
+    def resume(self, assets: NDArray[np.intp], carried: Matrix) -> None:
+        super().resume(assets, carried)
+        self._signal.resumed()
+
     def values(self) -> tuple[Row, ...]:
         known = (self._signal.seen >= self._least) & np.isfinite(self._line)
         return self._line, np.where(known, self._signal.now, np.nan)
@@ -680,6 +753,7 @@ class _AdaptiveWalk(Walk):
     def __init__(self, panel: Panel, name: AdaptiveMean) -> None:
         assets = panel.assets
         self._close, self._window = panel.close, name.window
+        self.warm = name.window
         self._slowest = 2.0 / (name.slow + 1.0)
         self._more = 2.0 / (name.fast + 1) - self._slowest
         # Padding holds an asset's first bar: before that nothing moves.
@@ -705,6 +779,9 @@ class _AdaptiveWalk(Walk):
         if number in self._begin:
             new = self._begin[number]
             self._now[new] = close[new]
+
+    def carries(self) -> tuple[Row, ...]:
+        return (self._now,)
 
     def values(self) -> tuple[Row, ...]:
         return (self._now,)
@@ -735,6 +812,9 @@ class _ForceWalk(Walk):
         self._mean.step(part)
         if number in self._begin:
             self._mean.begin_some(self._begin[number], part)
+
+    def carries(self) -> tuple[Row, ...]:
+        return (self._mean.now,)
 
     def values(self) -> tuple[Row, ...]:
         return (self._mean.now,)
@@ -767,6 +847,9 @@ class _TripleWalk(Walk):
                 mean.begin_some(begin[number], below)
             below = mean.now
 
+    def carries(self) -> tuple[Row, ...]:
+        return *self._first.carries(), *(mean.now for mean, _ in self._others)
+
     def values(self) -> tuple[Row, ...]:
         return (self._others[-1][0].now,)
 
@@ -797,6 +880,9 @@ class _RangeShareWalk(Walk):
         self._twice.step(self._once.now)
         if number in self._begin:
             self._twice.begin_some(self._begin[number], self._once.now)
+
+    def carries(self) -> tuple[Row, ...]:
+        return self._once.now, self._twice.now
 
     def values(self) -> tuple[Row, ...]:
         return (self._once.now / self._twice.now,)
@@ -830,8 +916,10 @@ class _SchaffWalk(Walk):
             for begin in (first, second)
         ]
         self._line = np.zeros(panel.assets)
+        self._number = 0
 
     def step(self, number: int) -> None:
+        self._number = number
         self._fast.step(number)
         self._slow.step(number)
         values = np.subtract(self._fast.values()[0], self._slow.values()[0], out=self._line)
@@ -842,6 +930,19 @@ class _SchaffWalk(Walk):
             stands /= np.maximum.reduce(ring, axis=0) - least
             mean.step(before.blanked(number, stands))
             values = np.where(mean.seen >= self._least, mean.now, np.nan)
+
+    def carries(self) -> tuple[Row, ...]:
+        averages = *self._fast.carries(), *self._slow.carries()
+        stages = [
+            (*(ring[(self._number - ago) % len(ring)] for ago in range(len(ring))), *mean.carries())
+            for ring, _, mean in self._stages
+        ]
+        return *averages, *itertools.chain.from_iterable(stages)
+
+    def resume(self, assets: NDArray[np.intp], carried: Matrix) -> None:
+        super().resume(assets, carried)
+        for _, _, mean in self._stages:
+            mean.resumed()
 
     def values(self) -> tuple[Row, ...]:
         mean = self._stages[-1][2]
@@ -877,6 +978,7 @@ class _FlowsWalk(Walk):
                 self._values[-1] *= panel.bases.prices[rows, np.arange(panel.assets)]
             self._values[:, lost] = np.nan
             self._begin = by_row(rows)
+            self.first = max(0, int(rows.min(initial=panel.rows)))
 
     def step(self, number: int) -> None:
         panel = self._panel

@@ -13,6 +13,7 @@ from screener_analyzer.panel import Adjusted, State, panel
 from screener_analyzer.registry import REGISTRY, Indicator
 from screener_analyzer.rows import Rows
 from screener_analyzer.states import States
+from screener_analyzer.walked import BACK, Walked, marks, unknown
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ def rows_of(
     *,
     usual: int,
     known: State | None = None,
+    walked: Walked | None = None,
     adjusted: Adjusted = "all",
     since: int | None = None,
     indicators: Sequence[Indicator] = REGISTRY,
@@ -60,12 +62,14 @@ def rows_of(
     asset, for those without.
 
     Each asset has a bar at least. `usual`: how many bars most have at most. `known`: what adds up
-    before the rows, of assets whose first stored bar is not among the `bars`.
+    before the rows, of assets whose first stored bar is not among the `bars`. `walked`: what walks
+    had come to at an earlier bar, and then what they come to is among the states; None: it is not.
     """
     known = known or State.none(len(asset_ids))
     computed = Computed.nothing()
     long = bars.lengths > usual
-    groups = [np.flatnonzero(~long)]
+    resumed = np.zeros(len(asset_ids), dtype=np.bool_) if walked is None else walked.holds(bars)
+    groups = [np.flatnonzero(resumed), np.flatnonzero(~long & ~resumed)]
     longer = np.flatnonzero(long)
     groups += [longer[at : at + LONG_GROUP] for at in range(0, len(longer), LONG_GROUP)]
     for group in groups:
@@ -77,6 +81,7 @@ def rows_of(
                     asset_ids[chosen],
                     bars.of(chosen),
                     known.of(chosen),
+                    None if walked is None else walked.of(chosen),
                     adjusted,
                     since,
                     indicators,
@@ -89,6 +94,7 @@ def _of_panel(
     asset_ids: NDArray[np.int32],
     bars: Bars,
     known: State,
+    walked: Walked | None,
     adjusted: Adjusted,
     since: int | None,
     indicators: Sequence[Indicator],
@@ -99,6 +105,9 @@ def _of_panel(
         wanted = bars.dates >= since
     wanted[ends - 1] = True
     counts = np.add.reduceat(wanted, ends - bars.lengths, dtype=np.intp)
+    rows = int(bars.lengths.max())
+    resumed = walked is not None and walked.holds(bars).all()
+    marked = walked is not None and rows > BACK
     try:
         matrices = panel(
             bars.values,
@@ -108,10 +117,17 @@ def _of_panel(
             benchmark=bars.benchmark,
             minor_units=bars.minor_units,
             state=known,
+            resumed=walked.resumed(rows) if walked is not None and resumed else None,
+            mark=rows - 1 - BACK if marked else None,
             adjusted=adjusted,
         )
         columns = compute(matrices, indicators, rows=int(counts.max()))
-        states = States(asset_ids, bars.dates[ends - 1], state(matrices).values)
+        states = States(
+            asset_ids,
+            bars.dates[ends - 1],
+            state(matrices).values,
+            marks(matrices) if marked else unknown(len(asset_ids)),
+        )
     except Exception as error:
         if len(asset_ids) == 1:
             logger.exception("computing failed", extra={"asset_id": int(asset_ids[0])})
@@ -123,6 +139,7 @@ def _of_panel(
                 asset_ids[begin:to],
                 bars.part(begin, to),
                 known.of(slice(begin, to)),
+                None if walked is None else walked.of(slice(begin, to)),
                 adjusted,
                 since,
                 indicators,
@@ -132,11 +149,11 @@ def _of_panel(
         return first.with_more(second)
     in_rows = np.arange(counts.max()) >= (counts.max() - counts)[:, np.newaxis]
     within = np.arange(1, len(bars.dates) + 1) - np.repeat(ends - bars.lengths, bars.lengths)
-    rows = Rows(
+    found = Rows(
         np.repeat(asset_ids, counts),
         bars.dates[wanted],
         {column: values.T[in_rows] for column, values in columns.items()},
         within[wanted].astype(np.int32),
     )
     # A bar that was set aside has no row.
-    return Computed(rows.where(np.isfinite(bars.values[wanted, 3])), states, {})
+    return Computed(found.where(np.isfinite(bars.values[wanted, 3])), states, {})

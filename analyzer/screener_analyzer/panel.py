@@ -4,7 +4,7 @@ Every asset's last bar is in the last row, so the rows before its first bar are 
 or repairs: what is not finite stays so, and the indicators that reach it become NULL.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -65,6 +65,31 @@ class State:
 
 
 @dataclass(frozen=True, eq=False)
+class Resumed:
+    """What walks (`carry`) had come to at an earlier bar of each asset, to go on from there."""
+
+    carried: Mapping[Hashable, Matrix]
+    """By the name of what is carried: (what its walk `carries`, assets)."""
+    rows: NDArray[np.intp]
+    """(assets,): the row of the panel that it was at."""
+
+    @cached_property
+    def by_row(self) -> dict[int, NDArray[np.intp]]:
+        """By row, the assets that go on from there."""
+        return by_row(self.rows)
+
+    @property
+    def first(self) -> int:
+        """The first of the rows."""
+        return min(self.by_row)
+
+    @property
+    def last(self) -> int:
+        """The last of the rows."""
+        return max(self.by_row)
+
+
+@dataclass(frozen=True, eq=False)
 class Panel:
     """Adjusted bars of many assets.
 
@@ -98,8 +123,14 @@ class Panel:
     minor_units: NDArray[np.float64] | None = None
     """(assets,): how many of the unit of the price make one of its currency (100 for pence); None:
     one."""
+    resumed: Resumed | None = None
+    """None: what is carried from bar to bar begins in the panel."""
+    mark: int | None = None
+    """A row of which what walks carry is to be found in `marked`; None: of none."""
     kept: dict[Hashable, Outputs] = field(default_factory=dict, repr=False)
     """What was computed from it once already, by its name: see `carry`."""
+    marked: dict[Hashable, Matrix] = field(default_factory=dict, repr=False)
+    """As `Resumed.carried`, of all assets at the row `mark`."""
 
     @property
     def rows(self) -> int:
@@ -179,6 +210,8 @@ def panel(
     minor_units: NDArray[np.float64] | None = None,
     state: State | None = None,
     whole: NDArray[np.bool_] | None = None,
+    resumed: Resumed | None = None,
+    mark: int | None = None,
     adjusted: Adjusted = "all",
     rebased: bool = True,
 ) -> Panel:
@@ -187,7 +220,7 @@ def panel(
     The others are one entry a bar: `dates` days since 1970-01-01; `split_factors` what the raw
     price is multiplied by to be adjusted for the splits that the stored volume is adjusted for (1/4
     before one of 4:1; None: there were none); `benchmark` see `benchmark_closes`. `minor_units`,
-    `state` and `whole` are those of `Panel`.
+    `state`, `whole`, `resumed` and `mark` are those of `Panel`.
 
     open to close become the raw ones times adjusted_close / close of their day (`all`). All four
     are multiplied, so that a bar without range has none afterwards, which it would not keep if
@@ -243,6 +276,8 @@ def panel(
         state=state,
         whole=whole,
         minor_units=minor_units,
+        resumed=resumed,
+        mark=mark,
     )
 
 

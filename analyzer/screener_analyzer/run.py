@@ -113,6 +113,7 @@ def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Computed]:
         np.array([chunk.works[place].asset_id for place in chosen], dtype=np.int32),
         chunk.bars.of(with_bars),
         known=None if chunk.known is None else chunk.known.of(with_bars),
+        walked=None if chunk.walked is None else chunk.walked.of(with_bars),
         usual=LONGEST_HISTORY if spec.since is None else sys.maxsize,
         adjusted=spec.adjusted,
         since=spec.since,

@@ -12,27 +12,36 @@ from screener_analyzer.binary import Days
 from screener_analyzer.engine import state
 from screener_analyzer.panel import STATE, Adjusted, Matrix, State, panel
 from screener_analyzer.registry import LONGEST_HISTORY
+from screener_analyzer.walked import unknown
+
+LEAST_BARS = 200
+"""Of assets with fewer bars nothing is kept from run to run."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class States:
-    """What the columns that add up have come to at the last bars of assets."""
+    """What the columns that add up have come to at the last bars of assets, and what was carried at
+    an earlier one."""
 
     asset_ids: NDArray[np.int32]
     last_bars: Days
     values: Matrix
     """(STATE, assets), as `State.values`."""
+    walked: Matrix
+    """As `Walked.values`, of the bar BACK bars before the last one."""
 
     @classmethod
     def none(cls) -> "States":
         """Of no asset."""
         nothing = np.zeros(0, dtype=np.int32)
-        return cls(nothing, nothing, np.zeros((len(STATE), 0)))
+        return cls(nothing, nothing, np.zeros((len(STATE), 0)), unknown(0))
 
     def of(self, asset_ids: Collection[int]) -> "States":
         """Those of these assets."""
         kept = np.isin(self.asset_ids, list(asset_ids))
-        return States(self.asset_ids[kept], self.last_bars[kept], self.values[:, kept])
+        return States(
+            self.asset_ids[kept], self.last_bars[kept], self.values[:, kept], self.walked[:, kept]
+        )
 
     def with_more(self, more: "States") -> "States":
         """These and then those."""
@@ -40,7 +49,14 @@ class States:
             np.concatenate([self.asset_ids, more.asset_ids]),
             np.concatenate([self.last_bars, more.last_bars]),
             np.concatenate([self.values, more.values], axis=1),
+            np.concatenate([self.walked, more.walked], axis=1),
         )
+
+
+def worth_keeping(bars: Bars) -> NDArray[np.bool_]:
+    """Of each asset, whether what it comes to is kept from run to run: of fewer bars it is computed
+    in no time."""
+    return bars.lengths >= LEAST_BARS
 
 
 def cut_off(bars: Bars) -> NDArray[np.bool_]:

@@ -27,7 +27,8 @@ from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
 from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Spec
 from screener_analyzer.state_store import StateStore
-from screener_analyzer.states import States, added_up, carried_on, cut_off
+from screener_analyzer.states import States, added_up, carried_on, cut_off, worth_keeping
+from screener_analyzer.walked import Walked
 from screener_sql import query
 from screener_sql.connect import connect, translated
 
@@ -85,6 +86,8 @@ class Chunk:
     """What adds up before the rows of assets of which not all bars are there; None: all are."""
     since: Mapping[int, dt.datetime] = field(default_factory=dict)
     """Of assets whose states are to be stored, which one is gone on from; see `StateStore.keep`."""
+    walked: Walked | None = None
+    """What was carried at earlier bars of the assets; None: it is not gone on from, nor kept."""
     blocks_due: frozenset[int] = frozenset()
     """The assets among these of which a block of bars is to be made."""
 
@@ -175,7 +178,7 @@ class Store:
             works = tuple(Work(*row[:7]) for row in held)
             read_at = held[0][8]
             newest = max((row[7] for row in held if row[7] is not None), default=None)
-            blocks = Blocks({}, set())
+            blocks = Blocks({}, {}, set())
             if spec.history_from is None:
                 wanted = [work.asset_id for work in works if not work.awaits_refetch]
                 blocks = self._blocks.read(wanted, _until(works))
@@ -183,7 +186,9 @@ class Store:
             known, since = self._carried(works, bars, spec, read_at)
             whole = self._histories(works) if spec.extra else None
             due = frozenset(blocks.due & since.keys())
-        return Chunk(works, read_at, bars, whole, known, since, due)
+            usual = _as_usual(works, spec)
+            walked = blocks.walked_of([work.asset_id for work in works]) if usual else None
+        return Chunk(works, read_at, bars, whole, known, since, walked, due)
 
     @contextmanager
     def taken(self, worker_id: int, works: Sequence[Work]) -> Iterator[set[int]]:
@@ -295,7 +300,7 @@ class Store:
         those whose history is still what was read, and the blocks of bars that are due of them."""
         self._states.keep(states, chunk.since, chunk.read_at)
         asset_ids = [work.asset_id for work in chunk.works]
-        self._blocks.keep(asset_ids, chunk.blocks_due, chunk.bars, chunk.read_at)
+        self._blocks.keep(asset_ids, chunk.blocks_due, chunk.bars, states, chunk.read_at)
 
     def note_verified(self, rows: int, deviation: float) -> None:
         """Adds to what the run's samples have shown, in the open transaction."""
@@ -411,20 +416,20 @@ class Store:
     def _carried(
         self, works: Sequence[Work], bars: Bars, spec: Spec, read_at: dt.datetime
     ) -> tuple[State, dict[int, dt.datetime]]:
-        """What adds up of the assets that have more bars than these, and by asset the states that
-        those of this run are to be stored in the place of."""
-        cut = cut_off(bars)
+        """What adds up of the assets of which it is kept or that have more bars than these, and by
+        asset the states that those of this run are to be stored in the place of."""
+        kept, cut = worth_keeping(bars), cut_off(bars)
         asset_ids = [work.asset_id for work in works]
-        usual = spec.as_usual and all(work.until is None for work in works)
+        usual = _as_usual(works, spec)
         stored = {}
-        if usual and cut.any():
-            stored = self._states.known([asset_ids[place] for place in np.flatnonzero(cut)])
+        if usual and kept.any():
+            stored = self._states.known([asset_ids[place] for place in np.flatnonzero(kept)])
         known = carried_on(
             bars,
             {
                 place: (stored[asset_id].last_bar, stored[asset_id].values)
                 for place, asset_id in enumerate(asset_ids)
-                if cut[place] and asset_id in stored
+                if kept[place] and asset_id in stored
             },
         )
         since = {
@@ -438,12 +443,17 @@ class Store:
             whole = self._histories([works[place] for place in places])
             found = added_up(whole, adjusted=spec.adjusted, since=spec.since)
             known.values[:, places], known.new_bars[places] = found.values, found.new_bars
-        if usual and len(unknown):
+        begun = [
+            place
+            for place, asset_id in enumerate(asset_ids)
+            if kept[place] and asset_id not in since
+        ]
+        if usual and begun:
             last_days = bars.dates[np.cumsum(bars.lengths) - 1]
             self._states.begin(
-                {asset_ids[place]: int(last_days[place]) for place in unknown}, read_at
+                {asset_ids[place]: int(last_days[place]) for place in begun}, read_at
             )
-            since |= dict.fromkeys((asset_ids[place] for place in unknown), read_at)
+            since |= dict.fromkeys((asset_ids[place] for place in begun), read_at)
         return known, since
 
     def _with_actions(
@@ -552,6 +562,11 @@ class Store:
                 "messages": [result.message for result in failed],
             },
         )
+
+
+def _as_usual(works: Sequence[Work], spec: Spec) -> bool:
+    """Whether what is kept from run to run is of use, and is kept."""
+    return spec.as_usual and all(work.until is None for work in works)
 
 
 def _until(works: Sequence[Work]) -> dt.date:

@@ -1,17 +1,22 @@
 """The last bars of an asset in one piece: a run that reads it gives what one without it gives."""
 
+import numpy as np
 import pytest
 from analyzer_world import Owner, add_bars, analyze, everything, plan, value, walk
 from market import Asset, add_assets
 
+from screener_analyzer import walked
 from screener_analyzer.block_store import LATER_BARS
 from screener_analyzer.registry import LONGEST_HISTORY
+from screener_analyzer.states import LEAST_BARS
+from screener_sql.model import ExitCode
 
 pytestmark = pytest.mark.integration
 
 LENGTH = LONGEST_HISTORY + 40
 BARS = walk(1, LENGTH + 3 * LATER_BARS)
 """More than are stored at first."""
+YOUNG = walk(3, LEAST_BARS + 2 * LATER_BARS)
 OF_DAY = (
     " financial_screener.assets AS asset WHERE asset.id = bar.asset_id"
     " AND asset.ticker = 'LONG.MC' AND bar.date = %s"
@@ -22,10 +27,11 @@ TAKEN_AWAY = f"DELETE FROM financial_screener.stock_prices AS bar USING{OF_DAY}"
 
 @pytest.fixture
 def owner_with_blocks(owner: Owner, analyzer_url: str) -> Owner:
-    """After a run over two assets, one of which has more bars than a run reads."""
-    add_assets(owner, [Asset("LONG"), Asset("SHORT")])
+    """After a run over three assets, one of which has more bars than a run reads."""
+    add_assets(owner, [Asset("LONG"), Asset("YOUNG"), Asset("SHORT")])
     add_bars(owner, "LONG.MC", BARS[:LENGTH])
-    add_bars(owner, "SHORT.MC", walk(2, 60))
+    add_bars(owner, "YOUNG.MC", YOUNG[:LEAST_BARS])
+    add_bars(owner, "SHORT.MC", walk(2, LEAST_BARS - 1))
     run(owner, analyzer_url, "first")
     return owner
 
@@ -36,11 +42,12 @@ def run(owner: Owner, url: str, name: str, **wanted: object) -> None:
     assert ended.code == 0, ended.log
 
 
-def blocks(owner: Owner) -> list[tuple[object, ...]]:
-    """(ticker, last bar, bytes)"""
+def blocks(owner: Owner, ticker: str = "LONG.MC") -> list[tuple[object, ...]]:
+    """(last bar, bars) of the asset's block"""
     return owner.execute(
-        "SELECT ticker, last_bar, length(bars) FROM financial_screener.bar_blocks"
-        " JOIN financial_screener.assets AS asset ON asset.id = asset_id"
+        "SELECT last_bar, length(bars) / 52 FROM financial_screener.bar_blocks"
+        " JOIN financial_screener.assets AS asset ON asset.id = asset_id WHERE ticker = %s",
+        [ticker],
     ).fetchall()
 
 
@@ -52,13 +59,19 @@ def assert_as_without_blocks(owner: Owner, url: str, **wanted: object) -> None:
     owner.execute("DELETE FROM financial_screener.indicator_states")
     owner.execute("DELETE FROM financial_screener.technical_indicators WHERE execution_id = 'with'")
     run(owner, url, "without", **wanted)
-    assert found == everything(owner)
+    for with_it, without in zip(found, everything(owner), strict=True):
+        # What is carried goes back to bars before those that are read.
+        assert with_it[:3] == without[:3]
+        ours, right = (np.array(row[3:], dtype=float) for row in (with_it, without))
+        np.testing.assert_allclose(ours, right, rtol=1e-9, atol=1e-9)
 
 
-def test_of_an_asset_with_more_bars_than_a_run_reads_there_is_a_block(
+def test_of_assets_there_are_blocks_of_as_many_bars_as_a_run_reads(
     owner_with_blocks: Owner,
 ) -> None:
-    assert blocks(owner_with_blocks) == [("LONG.MC", BARS[LENGTH - 1].date, LONGEST_HISTORY * 52)]
+    assert blocks(owner_with_blocks) == [(BARS[LENGTH - 1].date, LONGEST_HISTORY)]
+    assert blocks(owner_with_blocks, "YOUNG.MC") == [(YOUNG[LEAST_BARS - 1].date, LEAST_BARS)]
+    assert blocks(owner_with_blocks, "SHORT.MC") == []
 
 
 @pytest.mark.parametrize("more", [0, 1, LATER_BARS - 1])
@@ -66,17 +79,61 @@ def test_with_later_bars_it_gives_the_same(
     owner_with_blocks: Owner, analyzer_url: str, more: int
 ) -> None:
     add_bars(owner_with_blocks, "LONG.MC", BARS[LENGTH : LENGTH + more])
+    add_bars(owner_with_blocks, "YOUNG.MC", YOUNG[LEAST_BARS : LEAST_BARS + more])
     assert_as_without_blocks(owner_with_blocks, analyzer_url)
 
 
 def test_with_many_later_bars_it_is_made_anew(owner_with_blocks: Owner, analyzer_url: str) -> None:
     add_bars(owner_with_blocks, "LONG.MC", BARS[LENGTH : LENGTH + LATER_BARS - 1])
     run(owner_with_blocks, analyzer_url, "few")
-    assert blocks(owner_with_blocks)[0][1] == BARS[LENGTH - 1].date
+    assert blocks(owner_with_blocks)[0][0] == BARS[LENGTH - 1].date
     add_bars(owner_with_blocks, "LONG.MC", BARS[LENGTH + LATER_BARS - 1 :])
     run(owner_with_blocks, analyzer_url, "many")
-    assert blocks(owner_with_blocks) == [("LONG.MC", BARS[-1].date, LONGEST_HISTORY * 52)]
+    assert blocks(owner_with_blocks) == [(BARS[-1].date, LONGEST_HISTORY)]
     assert_as_without_blocks(owner_with_blocks, analyzer_url)
+
+
+def test_the_block_of_a_young_asset_grows(owner_with_blocks: Owner, analyzer_url: str) -> None:
+    add_bars(owner_with_blocks, "YOUNG.MC", YOUNG[LEAST_BARS:])
+    run(owner_with_blocks, analyzer_url, "many")
+    assert blocks(owner_with_blocks, "YOUNG.MC") == [(YOUNG[-1].date, len(YOUNG))]
+    assert_as_without_blocks(owner_with_blocks, analyzer_url)
+
+
+def test_what_is_carried_is_gone_on_from_and_the_judge_finds_where_it_is_wrong(
+    owner_with_blocks: Owner, analyzer_url: str
+) -> None:
+    owner = owner_with_blocks
+    of_asset = "asset_id = (SELECT id FROM financial_screener.assets WHERE ticker = 'YOUNG.MC')"
+    carried = value(owner, f"SELECT walked FROM financial_screener.bar_blocks WHERE {of_asset}")  # noqa: S608
+    assert isinstance(carried, bytes)
+    values, known = walked.unpack([carried])
+    assert known.all()
+    values[2:] *= 1.001
+    owner.execute(
+        f"UPDATE financial_screener.bar_blocks SET walked = %s WHERE {of_asset}",  # noqa: S608
+        walked.pack(values),
+    )
+    plan(owner, "wrong", mode="all", spec={"verify": {"sample": 3}})
+    ended = analyze(analyzer_url, "wrong")
+    assert ended.code == ExitCode.NOT_VERIFIED
+    assert "YOUNG.MC" in ended.log
+
+
+def test_what_another_version_carried_is_not_gone_on_from(
+    owner_with_blocks: Owner, analyzer_url: str
+) -> None:
+    owner = owner_with_blocks
+    was = owner.execute(
+        "SELECT asset_id, walked FROM financial_screener.bar_blocks ORDER BY 1"
+    ).fetchall()
+    owner.execute(
+        "UPDATE financial_screener.bar_blocks"
+        " SET walked = decode(repeat('00', 16), 'hex') || substr(walked, 17)"
+    )
+    run(owner, analyzer_url, "newer")
+    made_anew = "SELECT asset_id, walked FROM financial_screener.bar_blocks ORDER BY 1"
+    assert owner.execute(made_anew.encode()).fetchall() == was
 
 
 def test_a_day_before_its_last_is_read_from_the_bars(

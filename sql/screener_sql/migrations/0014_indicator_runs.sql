@@ -54,7 +54,7 @@ CREATE TABLE financial_screener.indicator_states (
     execution_id text
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE financial_screener.indicator_states IS
-    'Of assets with more bars than a run reads: what adds up from the first stored bar. No row: the next run adds up all bars.';
+    'Of assets with 200 bars or more: what adds up from the first stored bar. No row: the next run adds up all bars.';
 COMMENT ON COLUMN financial_screener.indicator_states.last_bar IS 'The last bar that is in it.';
 COMMENT ON COLUMN financial_screener.indicator_states.obv IS 'NULL, as the others: not known, because a bar that was set aside is in reach.';
 COMMENT ON COLUMN financial_screener.indicator_states.first_close IS 'The first stored bar''s close, adjusted to prices of last_bar.';

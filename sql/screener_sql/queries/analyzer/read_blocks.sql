@@ -1,4 +1,4 @@
--- Of assets that have a block of bars that does not go beyond a day: its last day, and the block.
-SELECT asset_id, last_bar, bars
+-- Of assets that have a block of bars that does not go beyond a day: its last day, the block, and what was carried before its end.
+SELECT asset_id, last_bar, bars, walked
 FROM financial_screener.bar_blocks
 WHERE asset_id = ANY (%(asset_ids)s::integer[]) AND last_bar <= %(until)s::date

@@ -1,0 +1,131 @@
+"""Core: what is carried from bar to bar (`carry`), of an earlier bar of each asset, to go on from
+there instead of from the first bar that is read.
+
+It holds while the bars up to that one are what they were, and their factors too; whether the former
+is so, whoever stores it knows. Of an asset that has a bar without values it is not known: that bar
+is in what is carried for good, but not in what is computed of later bars alone.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from screener_analyzer import carry
+from screener_analyzer.bars import Bars
+from screener_analyzer.engine import compute
+from screener_analyzer.panel import Matrix, Panel, Resumed, panel
+from screener_analyzer.registry import LONGEST_HISTORY
+
+BACK = 32
+"""Of how many bars before the last one it is kept: indicators look at as many values of what is
+carried, and with fewer at hand they walk through all bars."""
+LEAST_BEFORE = 160
+"""How many bars there must be up to that one: by then all that begins some bars after an asset's
+first one has begun."""
+_BASES = 2
+"""What the bar's prices, and those adjusted for splits, are divided by come first."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Walked:
+    """What walks had come to at an earlier bar of assets."""
+
+    values: Matrix
+    """(numbers of `layout`, assets)"""
+    new_bars: NDArray[np.intp]
+    """(assets,): how many of the asset's bars are newer; -1: it is not known."""
+
+    @classmethod
+    def none(cls, assets: int) -> "Walked":
+        """Of none of the assets."""
+        return cls(unknown(assets), np.full(assets, -1, dtype=np.intp))
+
+    def of(self, assets: NDArray[np.bool_] | slice) -> "Walked":
+        """That of some of the assets."""
+        return Walked(self.values[:, assets], self.new_bars[assets])
+
+    def holds(self, bars: Bars) -> NDArray[np.bool_]:
+        """Of which of these assets it can be gone on from: those of as many bars as runs read whose
+        factors are what they were."""
+        before = bars.lengths - self.new_bars
+        held: NDArray[np.bool_] = (self.new_bars >= 0) & (before >= LEAST_BEFORE)
+        held &= bars.lengths <= LONGEST_HISTORY
+        places = np.flatnonzero(held)
+        last = np.cumsum(bars.lengths)[places] - 1
+        for base, factors in zip(self.values[:_BASES, places], _factors(bars), strict=True):
+            held[places] &= base == factors[last - self.new_bars[places]] / factors[last]
+        return held
+
+    def resumed(self, rows: int) -> Resumed:
+        """For a panel of so many rows."""
+        ends = np.cumsum(list(layout().values()))[:-1] + _BASES
+        parts = np.split(self.values, [_BASES, *ends])[1:]
+        return Resumed(dict(zip(layout(), parts, strict=True)), rows - 1 - self.new_bars)
+
+
+def _factors(bars: Bars) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    with np.errstate(all="ignore"):
+        return bars.values[:, 4] / bars.values[:, 3], bars.splits
+
+
+def unknown(assets: int) -> Matrix:
+    """Values of so many assets of which nothing is known."""
+    return np.full((size(), assets), np.nan)
+
+
+def marks(matrices: Panel) -> Matrix:
+    """`Walked.values` of what the columns of the registry, which are computed of the panel already,
+    carried at its row `mark`."""
+    assert matrices.mark is not None and matrices.bases is not None
+    bases = [
+        base[matrices.mark, np.newaxis] for base in (matrices.bases.prices, matrices.bases.splits)
+    ]
+    values = np.concatenate([*bases, *(matrices.marked[name] for name in layout())])
+    values[:_BASES, ~np.isfinite(matrices.close).all(axis=0)] = np.nan
+    return values
+
+
+@cache
+def layout() -> Mapping[Hashable, int]:
+    """What the columns of the registry carry, by its name, and how many numbers of an asset."""
+    matrices = panel(np.ones((2, 6)), [2], dates=np.arange(2, dtype=np.int32), mark=0)
+    compute(matrices)
+    return {name: len(carried) for name, carried in matrices.marked.items() if len(carried)}
+
+
+def size() -> int:
+    """How many numbers there are of an asset."""
+    return _BASES + sum(layout().values())
+
+
+@cache
+def _made_by() -> bytes:
+    """What tells numbers of this code from those of another."""
+    code = inspect.getsource(carry) + str(list(layout().items()))
+    return hashlib.sha256(code.encode()).digest()[:16]
+
+
+def pack(values: Matrix) -> list[bytes]:
+    """One text an asset."""
+    return [_made_by() + asset.tobytes() for asset in np.ascontiguousarray(values.T, dtype="<f8")]
+
+
+def is_known(packed: bytes | None) -> bool:
+    """Whether `pack` of this code made it."""
+    length = len(_made_by()) + 8 * size()
+    return packed is not None and len(packed) == length and packed.startswith(_made_by())
+
+
+def unpack(packed: Sequence[bytes | None]) -> tuple[Matrix, NDArray[np.bool_]]:
+    """What `pack` was given, and of which assets it is known."""
+    known = [text for text in packed if text is not None and is_known(text)]
+    texts = b"".join(text[len(_made_by()) :] for text in known)
+    values = unknown(len(packed))
+    which = np.array([is_known(text) for text in packed], dtype=np.bool_)
+    values[:, which] = np.frombuffer(texts, "<f8").reshape(-1, size()).T
+    return values, which

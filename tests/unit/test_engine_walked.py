@@ -1,0 +1,181 @@
+"""What is carried, gone on from: the columns equal those of walks from the first bar."""
+
+import numpy as np
+import pytest
+
+from screener_analyzer import walked
+from screener_analyzer.bars import Bars
+from screener_analyzer.carry import Carried
+from screener_analyzer.computing import Computed, rows_of
+from screener_analyzer.panel import Matrix, State
+from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY
+from screener_analyzer.walked import BACK, LEAST_BEFORE, Walked
+
+LATER = 40
+LENGTH = LONGEST_HISTORY + LATER
+CUMULATIVE = {o.column for row in REGISTRY for o in row.outputs if o.history == 0}
+KINDS = ("usual", "no volume at times", "flat at times", "one price a bar", "jumps", "small")
+
+
+def series() -> Matrix:
+    """(assets, LENGTH, fields): one asset of each of KINDS."""
+    chance = np.random.default_rng(7)
+    moves = chance.normal(0, 0.02, (len(KINDS), LENGTH))
+    moves[2, (np.arange(LENGTH) // 15) % 2 == 0] = 0
+    moves[4, ::50] = 0.5 * chance.choice([-1, 1], LENGTH // 50 + 1)[: len(moves[4, ::50])]
+    close = np.round(50 * np.exp(np.cumsum(moves, axis=1)), 4)
+    close[5] = np.round(close[5] / 1000, 4)
+    width = 1 + 0.02 * chance.random(close.shape)
+    width[3] = 1
+    volume = chance.integers(1, 10**6, close.shape).astype(float)
+    volume[1, chance.random(LENGTH) < 0.5] = 0
+    volume[1, 200:240] = 0
+    fields = close / width, close * width, close / width, close, close, volume
+    return np.stack(fields, axis=2)
+
+
+def bars_of(values: Matrix, splits: Matrix | None = None) -> Bars:
+    """Of assets (assets, bars, fields)."""
+    assets, length, _ = values.shape
+    return Bars(
+        np.tile(np.arange(10_000 - length, 10_000, dtype=np.int32), assets),
+        values.reshape(-1, 6),
+        np.full(assets, length, dtype=np.intp),
+        np.ones(assets * length) if splits is None else splits.ravel(),
+        np.full(assets * length, np.nan),
+        np.ones(assets),
+    )
+
+
+def computed(values: Matrix, carried: Walked, splits: Matrix | None = None) -> Computed:
+    assets = len(values)
+    ids = np.arange(assets, dtype=np.int32)
+    # What adds up is not of interest here: it begins with these bars.
+    known = State(np.zeros((5, assets)), np.zeros(assets, dtype=np.intp))
+    found = rows_of(ids, bars_of(values, splits), usual=LENGTH, known=known, walked=carried)
+    assert not found.faults
+    return found
+
+
+def first_run(values: Matrix) -> Matrix:
+    return computed(values, Walked.none(len(values))).states.walked
+
+
+def assert_equal(ours: Computed, right: Computed, *, tolerance: float = 0) -> None:
+    assert ours.rows.asset_ids.tolist() == right.rows.asset_ids.tolist()
+    for column, values in right.rows.values.items():
+        if column not in CUMULATIVE:
+            np.testing.assert_allclose(
+                ours.rows.values[column], values, rtol=tolerance, atol=tolerance, err_msg=column
+            )
+
+
+@pytest.mark.parametrize("length", [LEAST_BEFORE + BACK, LONGEST_HISTORY])
+@pytest.mark.parametrize("later", [0, 1, 7, LATER])
+def test_it_is_what_a_walk_from_the_same_first_bar_gives_bit_for_bit(
+    length: int, later: int
+) -> None:
+    values = series()
+    carried = first_run(values[:, :length])
+    new_bars = np.full(len(values), BACK + later, dtype=np.intp)
+    whole = values[:, : length + later]
+    now = whole[:, -LONGEST_HISTORY:]
+    assert Walked(carried, new_bars).holds(bars_of(now)).all()
+    ours = computed(now, Walked(carried, new_bars))
+    right = computed(whole, Walked.none(len(values)))
+    assert_equal(ours, right)
+    np.testing.assert_array_equal(ours.states.walked, right.states.walked)
+
+
+def test_young_assets_go_on_beside_old_ones() -> None:
+    values = series()
+    lengths = np.array([LEAST_BEFORE + BACK, 250, 300, 450, LONGEST_HISTORY - 1, LONGEST_HISTORY])
+    parts = [asset[-length:] for asset, length in zip(values, lengths, strict=True)]
+    carried = np.stack([first_run(part[np.newaxis])[:, 0] for part in parts], axis=1)
+    each = [bars_of(part[np.newaxis]) for part in parts]
+    together = Bars(
+        np.concatenate([bars.dates for bars in each]),
+        np.concatenate(parts),
+        lengths,
+        np.ones(lengths.sum()),
+        np.full(lengths.sum(), np.nan),
+        np.ones(len(parts)),
+    )
+    ids = np.arange(len(parts), dtype=np.int32)
+    resumed = Walked(carried, np.full(len(parts), BACK, dtype=np.intp))
+    assert resumed.holds(together).all()
+    ours = rows_of(ids, together, usual=LENGTH, walked=resumed)
+    assert_equal(ours, rows_of(ids, together, usual=LENGTH), tolerance=1e-12)
+
+
+def test_assets_go_on_from_bars_of_their_own() -> None:
+    values = series()
+    later = np.arange(len(values)) * 7
+    carried = np.stack(
+        [
+            first_run(values[place : place + 1, LATER - n : LATER - n + LONGEST_HISTORY])[:, 0]
+            for place, n in enumerate(later)
+        ],
+        axis=1,
+    )
+    now = values[:, LATER:]
+    ours = computed(now, Walked(carried, BACK + later))
+    assert Walked(carried, BACK + later).holds(bars_of(now)).all()
+    assert_equal(ours, computed(now, Walked.none(len(values))), tolerance=1e-9)
+
+
+def test_it_is_not_gone_on_from_where_factors_are_others() -> None:
+    values = series()
+    carried = first_run(values[:, :LONGEST_HISTORY])
+    now = values[:, 1 : LONGEST_HISTORY + 1].copy()
+    splits = np.ones(now.shape[:2])
+    now[0, :-1, 4] *= 0.98  # a dividend of the last bar's day
+    splits[1, :-1] = 0.5  # a split of that day
+    new_bars = np.full(len(values), BACK + 1, dtype=np.intp)
+    resumed = Walked(carried, new_bars)
+    held = resumed.holds(bars_of(now, splits))
+    assert held.tolist() == [False, False, True, True, True, True]
+    ours = computed(now, resumed, splits)
+    order = np.argsort(ours.rows.asset_ids)
+    right = computed(now, Walked.none(len(values)), splits)
+    for column, found in right.rows.values.items():
+        if column not in CUMULATIVE:
+            np.testing.assert_allclose(
+                ours.rows.values[column][order], found, rtol=1e-9, atol=1e-9, err_msg=column
+            )
+
+
+def test_of_an_asset_with_a_bar_without_values_it_is_not_known() -> None:
+    values = series()[:, :LONGEST_HISTORY]
+    values[2, 100] = np.nan
+    carried = first_run(values)
+    resumed = Walked(carried, np.full(len(values), BACK, dtype=np.intp))
+    assert resumed.holds(bars_of(values)).tolist() == [True, True, False, True, True, True]
+
+
+def test_a_bar_without_values_that_came_later_is_in_what_is_computed() -> None:
+    values = series()
+    carried = first_run(values[:, :LONGEST_HISTORY])
+    now = values[:, 5 : LONGEST_HISTORY + 5]
+    now[:, -3] = np.nan
+    ours = computed(now, Walked(carried, np.full(len(values), BACK + 5, dtype=np.intp)))
+    assert_equal(ours, computed(now, Walked.none(len(values))), tolerance=1e-9)
+
+
+def test_what_is_packed_is_known_again_and_only_to_the_same_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    carried = first_run(series()[:, :LONGEST_HISTORY])
+    packed = walked.pack(carried)
+    values, known = walked.unpack([*packed, None, b"", packed[0][:-1]])
+    assert known.tolist() == [True] * len(packed) + [False] * 3
+    np.testing.assert_array_equal(values[:, : len(packed)], carried)
+    monkeypatch.setattr(walked, "_made_by", lambda: bytes(16))
+    assert not walked.unpack(packed)[1].any()
+
+
+def test_every_walk_of_the_registry_can_be_resumed() -> None:
+    carried = {name for name in walked.layout() if isinstance(name, Carried)}
+    assert {type(name).__name__ for name in carried} == {
+        kind.__name__ for kind in Carried.__subclasses__() if kind.__name__ != "Flows"
+    }
