@@ -1,8 +1,9 @@
-"""The loop: claim a chunk of items, compute, store and verify it in one transaction, until none is
-open.
+"""The loop: claim and read a chunk of items, compute it, store and verify it in one transaction,
+until none is open.
 
-Never fetches prices and never plans. Safe to be killed anywhere and started again, also twice at
-once: items are claimed, and a chunk is one transaction.
+Three chunks are in hand at once: one is read while the one before is computed and the one before
+that is stored. Never fetches prices and never plans. Safe to be killed anywhere and started again,
+also twice at once: items are claimed, and a chunk is one transaction.
 """
 
 import datetime as dt
@@ -13,9 +14,11 @@ import random
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -61,19 +64,20 @@ def run(
     pause: Callable[[float], None],
     *,
     chunk: int,
-    ahead: Store | None = None,
+    ahead: Store,
 ) -> ExitCode:
     """Ends every item of the run and then the slice; DONE or NOT_VERIFIED.
 
-    `chunk` items are claimed and stored at once: what a killed worker has to do again, and what the
-    memory is bound by; fewer where every day, or something by `ta`, is computed.
+    `chunk` items are claimed and stored at once; fewer where every day, or something by `ta`, is
+    computed. Three times that is what a killed worker has to do again, and bounds the memory.
 
-    `ahead` reads a chunk on a connection of its own while the one before is computed and stored;
-    None: one after the other.
+    `ahead` claims and reads, `store` does all else, each on a connection of its own, as both are
+    used at once.
 
-    `pause(seconds)` is called between chunks (with 0) and while waiting; it raises Terminated when
-    the process is to end, and then what is claimed is given back. Raises BadSetting if the run is
-    unknown, InvalidSpec, DatabaseUnreachable.
+    `pause(seconds)` is called between the steps of a chunk (with 0), also by the thread that stores
+    them, and while waiting; it raises Terminated when the process is to end, and then what is
+    claimed is given back. Raises BadSetting if the run is unknown, InvalidSpec,
+    DatabaseUnreachable.
     """
     found = store.start_slice()
     if found is None:
@@ -188,38 +192,88 @@ def _load_judge() -> None:
 
 
 class _Reader:
-    """Claims and reads chunks, where there is a store for it ahead of their turn."""
+    """Claims and reads chunks ahead of their turn, in a thread of its own."""
 
-    def __init__(
-        self, store: Store, ahead: Store | None, worker_id: int, spec: Spec, size: int
-    ) -> None:
-        self._store = ahead or store
+    def __init__(self, store: Store, worker_id: int, spec: Spec, size: int) -> None:
+        self._store = store
         self._worker_id = worker_id
         self._spec = spec
         self._size = size
-        self._threads = None if ahead is None else ThreadPoolExecutor(1, "read")
+        self._thread = ThreadPoolExecutor(1, "read")
         self._next: Future[Chunk | None] | None = None
+        self._in_hand: deque[list[int]] = deque(maxlen=2)
 
     def __enter__(self) -> "_Reader":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
+        self._thread.shutdown(cancel_futures=True)
 
     def chunk(self) -> Chunk | None:
-        """The next one; None: no item could be claimed and read."""
+        """The next one; None: no item could be claimed and read.
+
+        Asked for when the one but last has ended, and after None when all have.
+        """
         found = self._read() if self._next is None else self._next.result()
         self._next = None
-        if found is not None and self._threads is not None:
-            # What is in hand is still this worker's to claim, and must not be read twice.
-            in_hand = [work.item_id for work in found.works]
-            self._next = self._threads.submit(self._read, in_hand)
+        if found is not None:
+            # What is computed and what is stored are still this worker's to claim, and must not be
+            # read twice.
+            self._in_hand.append([work.item_id for work in found.works])
+            self._next = self._thread.submit(self._read, list(chain(*self._in_hand)))
         return found
 
     def _read(self, in_hand: Sequence[int] = ()) -> Chunk | None:
         items = self._store.claim(self._worker_id, self._size, in_hand)
         return self._store.read(self._worker_id, items, self._spec)
+
+
+class _Ender:
+    """Stores chunks in the order in which they come, in a thread of its own, which alone uses the
+    store as long as a chunk is in hand. Nothing of it goes on when the block ends."""
+
+    def __init__(
+        self, store: Store, worker: Worker, found: Slice, pause: Callable[[float], None]
+    ) -> None:
+        self._store = store
+        self._worker = worker
+        self._found = found
+        self._pause = pause
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._in_hand: Future[int] | None = None
+        self._items = 0
+
+    def __enter__(self) -> "_Ender":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._thread.shutdown()
+        # What went wrong in it comes before why its result was not waited for.
+        failed = None if self._in_hand is None else self._in_hand.exception()
+        if failed is not None and not isinstance(failed, Terminated):
+            raise failed
+
+    def wait(self) -> int | None:
+        """How many items of the chunk in hand have ended; None: none is in hand. Raises what went
+        wrong."""
+        in_hand, self._in_hand = self._in_hand, None
+        return None if in_hand is None else in_hand.result()
+
+    def end(self, chunk: Chunk, results: Sequence[Result], computed: Computed) -> None:
+        """Begins to end a chunk, as none is in hand. Raises DatabaseUnreachable if the worker has
+        lost its lock."""
+        assert self._in_hand is None, "a chunk is ended when the one before it is"
+        self._worker.check()
+        self._in_hand = self._thread.submit(self._end, chunk, results, computed)
+
+    def _end(self, chunk: Chunk, results: Sequence[Result], computed: Computed) -> int:
+        ended = _end_chunk(
+            self._store, self._worker, chunk, results, computed, self._found, self._pause
+        )
+        if ended:
+            self._items += ended
+            logger.info("chunk stored", extra={"items": ended, "items_total": self._items})
+        return ended
 
 
 def _end_all_items(
@@ -228,35 +282,42 @@ def _end_all_items(
     pause: Callable[[float], None],
     found: Slice,
     size: int,
-    ahead: Store | None,
+    ahead: Store,
 ) -> None:
-    ended_here = 0
     spec = found.spec
     share = 1 if spec.history_from is None else HISTORY_SHARE
     share *= EXTRA_SHARE if spec.extra else 1
-    with _Reader(store, ahead, worker.worker_id, spec, max(1, size // share)) as reader:
+    with (
+        _Reader(ahead, worker.worker_id, spec, max(1, size // share)) as reader,
+        _Ender(store, worker, found, pause) as ender,
+    ):
         while True:
             pause(0)
             worker.check()
             chunk = reader.chunk()
             pause(0)
-            ended = _end_chunk(store, worker, chunk, found, pause) if chunk else 0
-            if ended:
-                ended_here += ended
-                logger.info("chunk stored", extra={"items": ended, "items_total": ended_here})
-            elif store.open_items():
+            computed = None if chunk is None else results_of(chunk, spec)
+            pause(0)
+            ended = ender.wait()
+            if ended == 0 or (chunk is None and store.open_items()):
                 # Another worker holds the rest, or their assets are being written at this moment.
                 pause(WAIT_S)
-            else:
+            elif chunk is None:
                 return
+            if chunk is not None and computed is not None:
+                ender.end(chunk, *computed)
 
 
 def _end_chunk(
-    store: Store, worker: Worker, chunk: Chunk, found: Slice, pause: Callable[[float], None]
+    store: Store,
+    worker: Worker,
+    chunk: Chunk,
+    results: Sequence[Result],
+    computed: Computed,
+    found: Slice,
+    pause: Callable[[float], None],
 ) -> int:
     """How many items it ended."""
-    results, computed = results_of(chunk, found.spec)
-    pause(0)
     try:
         with store.taken(worker.worker_id, chunk.works) as taken:
             mine = [result for result in results if result.work.item_id in taken]

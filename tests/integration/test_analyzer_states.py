@@ -78,8 +78,9 @@ def carry_out(
     with (
         registered(url, execution_id=execution_id, pod="here") as worker,
         Store.open(url, execution_id) as store,
+        Store.open(url, execution_id) as ahead,
     ):
-        assert run_to_its_end(store, worker, pause, chunk=100) is ExitCode.DONE
+        assert run_to_its_end(store, worker, pause, chunk=100, ahead=ahead) is ExitCode.DONE
 
 
 def plan_and_carry_out(owner: Owner, url: str, execution_id: str, **wanted: object) -> None:
