@@ -14,11 +14,9 @@ import random
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 
@@ -201,7 +199,6 @@ class _Reader:
         self._size = size
         self._thread = ThreadPoolExecutor(1, "read")
         self._next: Future[Chunk | None] | None = None
-        self._in_hand: deque[list[int]] = deque(maxlen=2)
 
     def __enter__(self) -> "_Reader":
         return self
@@ -212,19 +209,18 @@ class _Reader:
     def chunk(self) -> Chunk | None:
         """The next one; None: no item could be claimed and read.
 
-        Asked for when the one but last has ended, and after None when all have.
+        After None it begins again with the first item, so that none may be in hand then.
         """
         found = self._read() if self._next is None else self._next.result()
         self._next = None
         if found is not None:
-            # What is computed and what is stored are still this worker's to claim, and must not be
-            # read twice.
-            self._in_hand.append([work.item_id for work in found.works])
-            self._next = self._thread.submit(self._read, list(chain(*self._in_hand)))
+            # What is in hand is still this worker's to claim, and must not be read twice: it is of
+            # assets before the next. What was left out among them is asked for at the end.
+            self._next = self._thread.submit(self._read, found.works[-1].asset_id)
         return found
 
-    def _read(self, in_hand: Sequence[int] = ()) -> Chunk | None:
-        items = self._store.claim(self._worker_id, self._size, in_hand)
+    def _read(self, after: int = 0) -> Chunk | None:
+        items = self._store.claim(self._worker_id, self._size, after)
         return self._store.read(self._worker_id, items, self._spec)
 
 

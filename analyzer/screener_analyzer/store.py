@@ -147,8 +147,9 @@ class Store:
             return None
         return Slice(row[0], row[1], row[2], Spec.from_json(row[3] or {}))
 
-    def claim(self, worker_id: int, chunk: int, besides: Sequence[int] = ()) -> list[int]:
-        """At most `chunk` item ids that are this worker's, from now on or still, without some."""
+    def claim(self, worker_id: int, chunk: int, after: int = 0) -> list[int]:
+        """At most `chunk` item ids that are this worker's, from now on or still: the first, by
+        their assets' ids, of assets whose id is greater than `after`."""
         with translated():
             rows = self._connection.execute(
                 query("analyzer/claim_items"),
@@ -156,7 +157,7 @@ class Store:
                     "execution_id": self._execution_id,
                     "worker_id": worker_id,
                     "chunk": chunk,
-                    "besides": list(besides),
+                    "after": after,
                 },
             ).fetchall()
         return [item_id for (item_id,) in rows]

@@ -56,10 +56,9 @@ class FakeStore:
     def start_slice(self) -> Slice:
         return Slice(False, None, len(self.database.items), Spec())
 
-    def claim(self, worker_id: int, chunk: int, besides: Sequence[int] = ()) -> list[int]:
+    def claim(self, worker_id: int, chunk: int, after: int = 0) -> list[int]:
         items = self.database.items.items()
-        planned = [item for item, state in items if state == "planned" and item not in besides]
-        return planned[:chunk]
+        return [item for item, state in items if state == "planned" and item > after][:chunk]
 
     def read(self, worker_id: int, item_ids: Sequence[int], spec: Spec) -> Chunk | None:
         if not item_ids:

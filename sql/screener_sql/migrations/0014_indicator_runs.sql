@@ -52,7 +52,7 @@ CREATE TABLE financial_screener.indicator_states (
     first_close  double precision,
     read_at      timestamptz NOT NULL,
     execution_id text
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 COMMENT ON TABLE financial_screener.indicator_states IS
     'Of assets with 200 bars or more: what adds up from the first stored bar. No row: the next run adds up all bars.';
 COMMENT ON COLUMN financial_screener.indicator_states.last_bar IS 'The last bar that is in it.';
