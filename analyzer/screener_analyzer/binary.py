@@ -23,6 +23,7 @@ _GROUP = 32
 """How many assets are unpacked at once."""
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER = b"\xff\xff"
+_NULL = b"\xff\xff\xff\xff"
 _JSONB_VERSION = b"\x01"
 _ROWS = 1024
 """How many rows are encoded at once."""
@@ -94,35 +95,62 @@ def last(
     return dates[kept], values.T[:, kept].T, before[ends] - before[ends - lengths]
 
 
-def encode(
-    fields: Sequence[NDArray[Any]], json: Sequence[bytes | None] | None = None
-) -> Iterator[bytes]:
-    """One array a column, int32 or float64, and last a column of jsonb, one text a row (None for
-    NULL; without `json`, NULL everywhere) -> the input of a binary COPY, in parts.
+def timestamp(when: dt.datetime) -> bytes:
+    """As Postgres takes a timestamptz."""
+    since = when - dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+    return (since // dt.timedelta(microseconds=1)).to_bytes(8, "big", signed=True)
 
-    NaN stays NaN, so that all rows are of one width but for the text; Postgres makes NULL of it.
-    """
+
+def encode(
+    fields: Sequence[NDArray[Any]],
+    alike: Sequence[bytes] = (),
+    json: Sequence[bytes | None] | None = None,
+) -> Iterator[bytes]:
+    """The input of a binary COPY, in parts: one array a column, int32 or float64 (NaN for NULL);
+    then columns that are the same in every row, as Postgres takes their values; last a column of
+    jsonb, one text a row (None for NULL; without `json`, NULL everywhere)."""
     layout: list[tuple[str, str]] = [("fields", ">i2")]
     for number, field in enumerate(fields):
         value = field.dtype.newbyteorder(">").str
         layout += [(f"size {number}", ">i4"), (f"value {number}", value)]
-    dtype = np.dtype([*layout, ("size of json", ">i4")])
+    dtype = np.dtype(layout)
+    after = b"".join(len(value).to_bytes(4, "big") + value for value in alike)
     empty = np.zeros((), dtype)
-    empty["fields"] = len(fields) + 1
+    empty["fields"] = len(fields) + len(alike) + 1
     for number, field in enumerate(fields):
         empty[f"size {number}"] = field.itemsize
-    empty["size of json"] = -1
+    line = np.frombuffer(empty.tobytes() + after + _NULL, np.uint8)
+    # Bytes, of which the fields are a view: numpy copies a row of a structure field by field.
+    lines = np.empty((min(_ROWS, len(fields[0])), len(line)), np.uint8)
     yield _HEADER
     for begin in range(0, len(fields[0]), _ROWS):
         part = slice(begin, begin + _ROWS)
-        rows = np.full(len(fields[0][part]), empty)
+        now = lines[: len(fields[0][part])]
+        now[:] = line
+        rows = now[:, : dtype.itemsize].view(dtype)[:, 0]
+        kept = np.ones(now.shape, dtype=np.bool_)
         for number, field in enumerate(fields):
-            rows[f"value {number}"] = field[part]
+            rows[f"value {number}"] = values = field[part]
+            if (missing := np.isnan(values)).any():
+                rows[f"size {number}"][missing] = -1
+                offset = dtype.fields[f"value {number}"][1]  # type: ignore[index]
+                kept[missing, offset : offset + field.itemsize] = False
         if json is None:
-            yield rows.tobytes()
+            yield now[kept].tobytes()
         else:
-            texts = [b"" if text is None else _JSONB_VERSION + text for text in json[part]]
-            rows["size of json"] = [len(text) or -1 for text in texts]
-            lines = (row.tobytes() for row in rows)
-            yield b"".join(each for pair in zip(lines, texts, strict=True) for each in pair)
+            yield _with_texts(now, kept, json[part])
     yield _TRAILER
+
+
+def _with_texts(
+    lines: NDArray[np.uint8], kept: NDArray[np.bool_], texts: Sequence[bytes | None]
+) -> bytes:
+    """What is kept of each line but for the NULL that it ends with, and its text."""
+    out = bytearray()
+    for line, there, text in zip(lines, kept, texts, strict=True):
+        if text is None:
+            out += line[there].tobytes()
+        else:
+            value = _JSONB_VERSION + text
+            out += line[there][: -len(_NULL)].tobytes() + len(value).to_bytes(4, "big") + value
+    return bytes(out)

@@ -1,8 +1,8 @@
 """Adapter: what the analyzer reads from Postgres and writes there.
 
-The only module of this program that runs SQL, apart from the worker's lock and what is kept from
-run to run (`state_store`, `block_store`). Never decides what is computed. Every method raises
-DatabaseUnreachable when Postgres is away.
+The only module of this program that runs SQL, apart from the worker's lock, rows (`row_store`) and
+what is kept from run to run (`state_store`, `block_store`). Never decides what is computed. Every
+method raises DatabaseUnreachable when Postgres is away.
 """
 
 import datetime as dt
@@ -24,6 +24,7 @@ from screener_analyzer.binary import Days, day_of, days_of
 from screener_analyzer.block_store import Blocks, BlockStore
 from screener_analyzer.panel import Matrix, State, benchmark_closes, chunks
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
+from screener_analyzer.row_store import RowStore
 from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Spec
 from screener_analyzer.state_store import StateStore
@@ -129,7 +130,7 @@ class Store:
     def __init__(self, connection: psycopg.Connection[TupleRow], execution_id: str) -> None:
         self._connection = connection
         self._execution_id = execution_id
-        self._staged = False
+        self._rows = RowStore(connection, execution_id)
         self._states = StateStore(connection, execution_id)
         self._blocks = BlockStore(connection, execution_id)
 
@@ -210,34 +211,9 @@ class Store:
     def store(self, rows: Rows, read_at: dt.datetime) -> dict[int, int]:
         """Stores the rows in the open transaction; how many were there before, by asset.
 
-        A row is wholly of the run that stored it last, its `extra` too.
+        As `RowStore.store`.
         """
-        if not len(rows):
-            return {}
-        if not self._staged:
-            self._connection.execute(_of_columns("analyzer/create_staged"))
-            self._staged = True
-        self._connection.execute(
-            query("analyzer/ensure_partitions"),
-            {"first_day": day_of(rows.days.min()), "last_day": day_of(rows.days.max())},
-        )
-        with (
-            self._connection.cursor() as cursor,
-            cursor.copy(_of_columns("analyzer/copy_staged")) as copy,
-        ):
-            columns = [rows.values[column] for column in COLUMNS]
-            numbers: list[NDArray[Any]] = [rows.asset_ids, rows.days, *columns, rows.bars_used]
-            texts = None if rows.extra is None else rows.extra.tolist()
-            for part in binary.encode(numbers, texts):
-                copy.write(part)
-        replaced: dict[int, int] = dict(
-            self._connection.execute(query("analyzer/count_replaced")).fetchall()
-        )
-        self._connection.execute(
-            _of_columns("analyzer/store_staged"),
-            {"calculated_at": read_at, "execution_id": self._execution_id},
-        )
-        return replaced
+        return self._rows.store(rows, read_at)
 
     def sample(self, rows: Sequence[tuple[int, dt.date]], read_at: dt.datetime) -> list[Sampled]:
         """These rows (asset, day) as the open transaction has stored them.
@@ -578,12 +554,4 @@ def _until(works: Sequence[Work]) -> dt.date:
 def _of_columns(name: str) -> Composed:
     """A statement over every column of the registry, which no file repeats."""
     text = SQL(query(name).decode())
-    return text.format(
-        columns=SQL(", ").join(map(Identifier, COLUMNS)),
-        values=SQL(", ").join(
-            SQL("nullif({}, 'NaN')").format(Identifier(column)) for column in COLUMNS
-        ),
-        assignments=SQL(", ").join(
-            SQL("{0} = excluded.{0}").format(Identifier(column)) for column in COLUMNS
-        ),
-    )
+    return text.format(columns=SQL(", ").join(map(Identifier, COLUMNS)))

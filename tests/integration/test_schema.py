@@ -272,6 +272,27 @@ def test_partitions_out_of_reach_are_refused(owner: Owner) -> None:
         owner.execute("SELECT financial_screener.ensure_partitions('2026-01-01', '9999-01-01')")
 
 
+@pytest.mark.parametrize(
+    ("rows", "values"),
+    [
+        ("stock_prices", "1, 1, 1, 1, 1, 1"),
+        ("technical_indicators (asset_id, calculation_date, bars_used, execution_id)", "1, 'run'"),
+    ],
+    ids=["bars", "indicators"],
+)
+def test_an_asset_stays_as_long_as_it_has(owner: Owner, rows: str, values: str) -> None:
+    owner.execute("SET search_path TO financial_screener")
+    add_assets(owner, [Asset("KEPT", exchange="US"), Asset("BARE", exchange="US")])
+    owner.execute(
+        f"INSERT INTO {rows} SELECT id, '2026-11-20', {values} FROM assets"  # noqa: S608
+        " WHERE ticker = 'KEPT.US'"
+    )
+    owner.execute("DELETE FROM asset_processing_state")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="KEPT"), owner.transaction():
+        owner.execute("DELETE FROM assets WHERE ticker = 'KEPT.US'")
+    assert owner.execute("DELETE FROM assets WHERE ticker = 'BARE.US'").rowcount == 1
+
+
 REFUSED = [
     ("screener_operator", "INSERT INTO stock_prices SELECT 1, '2026-01-01', 1, 1, 1, 1, 1, 1"),
     ("screener_operator", "DELETE FROM process_executions"),

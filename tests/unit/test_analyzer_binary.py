@@ -1,11 +1,12 @@
 """Rows in Postgres' binary format, in and out."""
 
 import struct
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from screener_analyzer.binary import PACKED, encode, last, unpack
+from screener_analyzer.binary import PACKED, encode, last, timestamp, unpack
 
 
 def packed(*days: int) -> bytes:
@@ -48,21 +49,64 @@ def test_the_last_bars_of_each_asset(bars: int, dates: list[int], lengths: list[
     assert kept[2].tolist() == lengths
 
 
+HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+
+
 def test_rows_are_encoded_as_copy_wants_them() -> None:
     encoded = encode(
-        [np.array([1, 2], dtype=np.int32), np.array([0.5, np.nan]), np.array([7.0, 8.0])]
+        [np.array([1, 2], dtype=np.int32), np.array([0.5, -np.inf]), np.array([7.0, 8.0])]
     )
     rows = struct.pack(">hiiididi", 4, 4, 1, 8, 0.5, 8, 7.0, -1) + struct.pack(
-        ">hiiididi", 4, 4, 2, 8, np.nan, 8, 8.0, -1
+        ">hiiididi", 4, 4, 2, 8, -np.inf, 8, 8.0, -1
     )
-    assert b"".join(encoded) == b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows + b"\xff\xff"
+    assert b"".join(encoded) == HEAD + rows + b"\xff\xff"
+
+
+def test_what_is_not_a_number_is_null() -> None:
+    encoded = encode(
+        [np.array([1, 2], dtype=np.int32), np.array([np.nan, 0.5]), np.array([np.nan, np.nan])]
+    )
+    rows = struct.pack(">hiiiii", 4, 4, 1, -1, -1, -1) + struct.pack(
+        ">hiiidii", 4, 4, 2, 8, 0.5, -1, -1
+    )
+    assert b"".join(encoded) == HEAD + rows + b"\xff\xff"
+
+
+def test_columns_that_are_alike_in_every_row_follow() -> None:
+    when = timestamp(datetime(2026, 11, 20, 12, 0, 0, 5, tzinfo=UTC))
+    since = datetime(2026, 11, 20, 12, 0, tzinfo=UTC) - datetime(2000, 1, 1, tzinfo=UTC)
+    assert struct.unpack(">q", when) == (round(since.total_seconds()) * 10**6 + 5,)
+    numbers = np.array([1, 2], dtype=np.int32)
+    rows = b"".join(
+        struct.pack(">hiii", 4, 4, n, 8) + when + struct.pack(">i3si", 3, b"run", -1)
+        for n in (1, 2)
+    )
+    assert b"".join(encode([numbers], [when, b"run"])) == HEAD + rows + b"\xff\xff"
+
+
+def test_more_rows_than_are_encoded_at_once_come_out_in_order() -> None:
+    values = np.arange(2500, dtype=np.float64)
+    values[::7] = np.nan
+    found = b"".join(encode([values]))[len(HEAD) : -2]
+    right = [
+        struct.pack(">hii", 2, -1, -1) if np.isnan(value) else struct.pack(">hidi", 2, 8, value, -1)
+        for value in values
+    ]
+    assert found == b"".join(right)
+
+
+def test_no_row_is_encoded_to_nothing() -> None:
+    assert b"".join(encode([np.zeros(0)])) == HEAD + b"\xff\xff"
 
 
 def test_a_column_of_json_comes_last() -> None:
-    encoded = encode([np.array([1, 2, 3], dtype=np.int32)], [b'{"a": 1}', None, b"{}"])
+    encoded = encode(
+        [np.array([1, 2, 3], dtype=np.int32), np.array([0.5, np.nan, np.nan])],
+        json=[b'{"a": 1}', None, b"{}"],
+    )
     rows = (
-        struct.pack(">hiii", 2, 4, 1, 9) + b'\x01{"a": 1}'
-        + struct.pack(">hiii", 2, 4, 2, -1)
-        + struct.pack(">hiii", 2, 4, 3, 3) + b"\x01{}"
+        struct.pack(">hiiidi", 3, 4, 1, 8, 0.5, 9) + b'\x01{"a": 1}'
+        + struct.pack(">hiiii", 3, 4, 2, -1, -1)
+        + struct.pack(">hiiii", 3, 4, 3, -1, 3) + b"\x01{}"
     )  # fmt: skip
-    assert b"".join(encoded) == b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows + b"\xff\xff"
+    assert b"".join(encoded) == HEAD + rows + b"\xff\xff"

@@ -94,7 +94,9 @@ def prepare(postgres: Postgres, assets: int, bars: int) -> None:
     """Assets of one exchange with so many bars each, and nothing computed."""
     with psycopg.connect(postgres.owner_url, autocommit=True) as owner:
         owner.execute("SET search_path TO financial_screener")
-        owner.execute("TRUNCATE assets, process_executions CASCADE")
+        owner.execute(
+            "TRUNCATE assets, process_executions, stock_prices, technical_indicators CASCADE"
+        )
         owner.execute(
             "INSERT INTO assets (code, exchange_id, ticker) SELECT 'B' || n, id, 'B' || n || '.US'"
             " FROM generate_series(1, %s) AS n, exchanges WHERE exchanges.code = 'US'",

@@ -1,0 +1,96 @@
+"""Adapter: rows of technical_indicators, written in the transaction of whoever ends their items.
+
+Rows of days that have none yet go straight into the table by COPY. All others go through a
+temporary table, which takes several times as long.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg.rows import TupleRow
+from psycopg.sql import SQL, Composed, Identifier
+
+from screener_analyzer import binary
+from screener_analyzer.binary import day_of
+from screener_analyzer.registry import COLUMNS
+from screener_analyzer.rows import Rows
+from screener_sql import query
+
+
+class RowStore:
+    """One connection, one run."""
+
+    def __init__(self, connection: psycopg.Connection[TupleRow], execution_id: str) -> None:
+        self._connection = connection
+        self._execution_id = execution_id
+        self._staged = False
+
+    def store(self, rows: Rows, read_at: dt.datetime) -> dict[int, int]:
+        """Stores the rows in the open transaction; how many were there before, by asset.
+
+        The states of the assets must be locked, so that no other worker stores rows of them at the
+        same time. Of a row that is there the columns of `rows` are written over, and `extra` where
+        there is some, or where they are all: then the row is wholly of this run.
+        """
+        if not len(rows):
+            return {}
+        first, last = day_of(rows.days.min()), day_of(rows.days.max())
+        self._connection.execute(
+            query("analyzer/ensure_partitions"), {"first_day": first, "last_day": last}
+        )
+        known = self._known(rows, first, last)
+        self._copy("analyzer/copy_rows", rows.where(~known), read_at)
+        self._replace(rows.where(known), read_at)
+        assets, counts = np.unique(rows.asset_ids[known], return_counts=True)
+        return dict(zip(assets.tolist(), counts.tolist(), strict=True))
+
+    def _known(self, rows: Rows, first: dt.date, last: dt.date) -> NDArray[np.bool_]:
+        """(rows,): whether there is one of its asset and day."""
+        with self._connection.cursor(binary=True) as cursor:
+            found = cursor.execute(
+                query("analyzer/stored_days"),
+                {"asset_ids": np.unique(rows.asset_ids).tolist(), "first": first, "last": last},
+            ).fetchall()
+        known = np.zeros(len(rows), dtype=np.bool_)
+        for asset_id, packed in found:
+            of_it = rows.asset_ids == asset_id
+            known[of_it] = np.isin(rows.days[of_it], np.frombuffer(packed, ">i4"))
+        return known
+
+    def _replace(self, rows: Rows, read_at: dt.datetime) -> None:
+        if not len(rows):
+            return
+        if not self._staged:
+            self._connection.execute(_of_columns("analyzer/create_staged", COLUMNS))
+            self._staged = True
+        self._copy("analyzer/copy_staged", rows, read_at)
+        columns = list(rows.values)
+        more = ["extra"] if rows.extra is not None or len(columns) == len(COLUMNS) else []
+        self._connection.execute(_of_columns("analyzer/store_staged", columns, more))
+
+    def _copy(self, name: str, rows: Rows, read_at: dt.datetime) -> None:
+        if not len(rows):
+            return
+        numbers: list[NDArray[Any]] = [
+            rows.asset_ids, rows.days, *rows.values.values(), rows.bars_used
+        ]  # fmt: skip
+        alike = [binary.timestamp(read_at), self._execution_id.encode()]
+        texts = None if rows.extra is None else rows.extra.tolist()
+        statement = _of_columns(name, list(rows.values))
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for part in binary.encode(numbers, alike, texts):
+                copy.write(part)
+
+
+def _of_columns(name: str, columns: Sequence[str], more: Sequence[str] = ()) -> Composed:
+    """A statement over columns of the registry, which no file repeats, and `more` to assign."""
+    return SQL(query(name).decode()).format(
+        columns=SQL(", ").join(map(Identifier, columns)),
+        assignments=SQL(", ").join(
+            SQL("{0} = excluded.{0}").format(Identifier(column)) for column in [*columns, *more]
+        ),
+    )
