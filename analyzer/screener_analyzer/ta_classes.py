@@ -8,8 +8,10 @@ with pandas 3.
 import importlib
 import inspect
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, get_args
 
 import numpy as np
@@ -47,6 +49,25 @@ class Elements(list[float]):
         return Elements(self)
 
 
+class _Lists:
+    """As much of pandas as the loop of PSAR uses."""
+
+    @staticmethod
+    def Series(index: pd.RangeIndex, dtype: str) -> Elements:
+        return Elements([math.nan] * len(index))
+
+
+def _on_lists(psar: Any) -> type:
+    """`ta`'s PSAR with the same loop, which makes lists where it makes Series."""
+    loop = FunctionType(psar._run.__code__, {**psar._run.__globals__, "pd": _Lists})
+
+    def run(self: Any) -> None:
+        loop(self)
+        self._psar_up, self._psar_down = pd.Series(self._psar_up), pd.Series(self._psar_down)
+
+    return type(psar.__name__, (psar,), {"_run": run})
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     name: str
@@ -77,16 +98,26 @@ class TaClass:
     outputs: tuple[str, ...]
     """Its methods, each of which gives one number a bar."""
 
-    def of(self, series: Mapping[str, NDArray[np.float64]], parameters: Mapping[str, Value]) -> Any:
-        """An instance, fed with the bars of one asset: of INPUTS, those that it takes.
+    def of(
+        self,
+        series: Mapping[str, "NDArray[np.float64] | pd.Series[float]"],
+        parameters: Mapping[str, Value],
+    ) -> Any:
+        """An instance, fed with the bars of one asset: of INPUTS, those that it takes; what is a
+        Series already has to be on a RangeIndex, and stays as it is.
 
         Raises whatever `ta` raises.
         """
         if self.name == "PSARIndicator":
             fed: dict[str, Any] = {name: Elements(series[name].tolist()) for name in self.inputs}
         else:
-            fed = {name: pd.Series(series[name], dtype="float64") for name in self.inputs}
+            fed = {name: as_series(series[name]) for name in self.inputs}
         return self.make(**fed, **parameters)
+
+
+def as_series(values: "NDArray[np.float64] | pd.Series[float]") -> "pd.Series[float]":
+    """What `ta` is fed with."""
+    return values if isinstance(values, pd.Series) else pd.Series(values, dtype="float64")
 
 
 def _parameter(found: inspect.Parameter) -> Parameter:
@@ -104,7 +135,7 @@ def _class(module: str, name: str, found: type) -> TaClass:
     return TaClass(
         name,
         module,
-        found,
+        _on_lists(found) if name == "PSARIndicator" else found,
         tuple(each.name for each in taken if each.name in INPUTS),
         tuple(_parameter(each) for each in taken if each.name not in (*INPUTS, *LEFT_OUT)),
         tuple(

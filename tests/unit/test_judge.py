@@ -19,6 +19,7 @@ from screener_analyzer.judge.verdict import DEFINED
 from screener_analyzer.panel import Adjusted
 from screener_analyzer.reference import Ta
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY, REGISTRY
+from screener_analyzer.ta_classes import CLASSES, INPUTS, as_series
 
 TOLERANCE = 1e-9
 OUTPUTS = {output.column: output for row in REGISTRY for output in row.outputs}
@@ -184,5 +185,19 @@ def test_what_is_computed_faster_than_ta_does_is_what_ta_computes() -> None:
     nvi = lines.line(Ta("volume", "NegativeVolumeIndexIndicator", "negative_volume_index"), 0)
     theirs = NegativeVolumeIndexIndicator(close, volume).negative_volume_index()
     assert nvi == pytest.approx(theirs.to_numpy(), rel=1e-12)
-    psar = lines.line(Ta("trend", "PSARIndicator", "psar"), 0)
-    assert np.array_equal(psar, PSARIndicator(high, low, close).psar().to_numpy())
+    right = PSARIndicator(high, low, close)
+    for method in CLASSES["PSARIndicator"].outputs:
+        line = lines.line(Ta("trend", "PSARIndicator", method), 0)
+        assert np.array_equal(line, getattr(right, method)().to_numpy(), equal_nan=True), method
+
+
+def test_no_class_of_ta_changes_the_series_that_all_are_fed_with() -> None:
+    history = random_asset(7, 300).history()
+    fed = {name: as_series(getattr(history, name)) for name in INPUTS}
+    before = {name: series.copy() for name, series in fed.items()}
+    references = [output.reference for output in OUTPUTS.values()]
+    for reference in (each for each in references if isinstance(each, Ta)):
+        built = CLASSES[reference.name].of(fed, reference.parameters)
+        getattr(built, reference.method)()
+        for name, series in fed.items():
+            pd.testing.assert_series_equal(series, before[name], obj=f"{name} after {reference}")

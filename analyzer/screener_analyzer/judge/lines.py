@@ -18,7 +18,7 @@ import numpy as np
 
 from screener_analyzer.judge.history import History, Series
 from screener_analyzer.reference import Ta
-from screener_analyzer.ta_classes import CLASSES
+from screener_analyzer.ta_classes import CLASSES, as_series
 
 BUILDING = {
     *("EMAIndicator", "MACD", "RSIIndicator", "StochRSIIndicator", "ADXIndicator"),
@@ -42,6 +42,7 @@ class Lines:
     def __init__(self, history: History) -> None:
         self.history = history
         self._built: dict[tuple[str, str, int], Any] = {}
+        self._fed: dict[tuple[str, int], Any] = {}
 
     def last(self, reference: Ta, bars: int) -> float:
         """At the last bar, of the last `bars` bars (0: of all) or, of a class that builds on every
@@ -76,17 +77,24 @@ class Lines:
         key = reference.name, str(reference.parameters), length
         if key not in self._built:
             finite = all(np.isfinite(values).all() for values in known.values())
-            self._built[key] = _built(reference, fields) if finite else None
+            self._built[key] = self._build(reference, fields) if finite else None
         built = self._built[key]
         if built is None:
             return np.empty(0)
         return np.asarray(getattr(built, reference.method)(), dtype=np.float64)
 
+    def _build(self, reference: Ta, fields: dict[str, Series]) -> Any:
+        if reference.name == "NegativeVolumeIndexIndicator":
+            return _NegativeVolume(**fields)
+        # The last bars of a field are the same for every class, none of which changes them.
+        fed = {name: self._series(name, values) for name, values in fields.items()}
+        return CLASSES[reference.name].of(fed, reference.parameters)
 
-def _built(reference: Ta, fields: dict[str, Series]) -> Any:
-    if reference.name == "NegativeVolumeIndexIndicator":
-        return _NegativeVolume(**fields)
-    return CLASSES[reference.name].of(fields, reference.parameters)
+    def _series(self, name: str, values: Series) -> Any:
+        key = name, len(values)
+        if key not in self._fed:
+            self._fed[key] = as_series(values)
+        return self._fed[key]
 
 
 def _is_undefined(history: History, reference: Ta) -> bool:
