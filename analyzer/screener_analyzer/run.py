@@ -323,10 +323,11 @@ def _end_chunk(
             kept = computed.rows.of(succeeded)
             replaced = store.store(kept, chunk.read_at)
             sample = store.sample(_chosen(kept, len(mine), found), chunk.read_at)
-            deviation = verified(sample, found.spec.adjusted)
+            with store.unwaited():
+                store.end(mine, started_at=chunk.read_at, rows=kept, replaced=replaced)
+                store.keep_states(computed.states.of(succeeded), chunk)
+                deviation = verified(sample, found.spec.adjusted)
             pause(0)
-            store.end(mine, started_at=chunk.read_at, rows=kept, replaced=replaced)
-            store.keep_states(computed.states.of(succeeded), chunk)
             if sample:
                 store.note_verified(len(sample), deviation)
     except Mismatch as mismatch:

@@ -14,7 +14,8 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import TupleRow
 
-from screener_analyzer.binary import day_of, days_of
+from screener_analyzer import columns
+from screener_analyzer.binary import days_of
 from screener_analyzer.panel import STATE
 from screener_analyzer.states import States
 from screener_sql import query
@@ -56,8 +57,8 @@ class StateStore:
         self._connection.execute(
             query("analyzer/begin_states"),
             {
-                "asset_ids": list(last_bars),
-                "last_bars": [day_of(day) for day in last_bars.values()],
+                "asset_ids": columns.integers(list(last_bars)),
+                "last_bars": columns.dates(list(last_bars.values())),
                 "read_at": read_at,
             },
         )
@@ -66,18 +67,17 @@ class StateStore:
         """Stores states, of bars read at `read_at`, in the open transaction. `since`: by asset,
         which stored or begun one it goes on from; others are not stored."""
         kept = states.of(since)
-        asset_ids = kept.asset_ids.tolist()
-        if not asset_ids:
+        if not len(kept.asset_ids):
             return
-        values = {name: line.tolist() for name, line in zip(STATE, kept.values, strict=True)}
+        values = {name: columns.floats(line) for name, line in zip(STATE, kept.values, strict=True)}
         self._connection.execute(
             query("analyzer/keep_states"),
             {
                 "execution_id": self._execution_id,
                 "read_at": read_at,
-                "asset_ids": asset_ids,
-                "last_bars": [day_of(day) for day in kept.last_bars],
-                "since": [since[asset_id] for asset_id in asset_ids],
+                "asset_ids": columns.integers(kept.asset_ids),
+                "last_bars": columns.dates(kept.last_bars),
+                "since": columns.moments(since[asset_id] for asset_id in kept.asset_ids.tolist()),
                 **values,
             },
         )

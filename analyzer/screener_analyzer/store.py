@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed, Identifier
 
-from screener_analyzer import binary
+from screener_analyzer import binary, columns
 from screener_analyzer.bars import Bars, Benchmark, split_factors, unmoved
 from screener_analyzer.binary import Days, day_of, days_of
 from screener_analyzer.block_store import Blocks, BlockStore
@@ -128,6 +128,7 @@ class Store:
     """One connection, one run, one worker."""
 
     def __init__(self, connection: psycopg.Connection[TupleRow], execution_id: str) -> None:
+        columns.understood_by(connection)
         self._connection = connection
         self._execution_id = execution_id
         self._rows = RowStore(connection, execution_id)
@@ -173,7 +174,7 @@ class Store:
         with translated(), self._connection.transaction():
             held = self._connection.execute(
                 query("analyzer/hold_assets"),
-                {"worker_id": worker_id, "item_ids": list(item_ids)},
+                {"worker_id": worker_id, "item_ids": columns.bigints(item_ids)},
             ).fetchall()
             if not held:
                 return None
@@ -204,7 +205,10 @@ class Store:
                 item_id
                 for (item_id,) in self._connection.execute(
                     query("analyzer/take_items"),
-                    {"worker_id": worker_id, "item_ids": [work.item_id for work in works]},
+                    {
+                        "worker_id": worker_id,
+                        "item_ids": columns.bigints([work.item_id for work in works]),
+                    },
                 )
             }
 
@@ -252,6 +256,13 @@ class Store:
                 found, unpacked, strict=True
             )
         ]
+
+    @contextmanager
+    def unwaited(self) -> Iterator[None]:
+        """What is written in the block, in the open transaction, is sent at once, and its end waits
+        for it: what is computed between is computed meanwhile."""
+        with self._connection.pipeline():
+            yield
 
     def end(
         self,
@@ -444,7 +455,7 @@ class Store:
         places = {work.asset_id: place for place, work in enumerate(works)}
         splits: dict[int, list[tuple[int, float]]] = {}
         for asset_id, day, ratio in self._connection.execute(
-            query("analyzer/read_splits"), {"asset_ids": list(places)}
+            query("analyzer/read_splits"), {"asset_ids": columns.integers(list(places))}
         ):
             splits.setdefault(places[asset_id], []).append((days_of(day), ratio))
         benchmark = np.full(len(dates), np.nan)
@@ -505,29 +516,29 @@ class Store:
         def inserted(result: Result) -> int:
             return written.get(result.work.asset_id, 0) - updated(result)
 
-        columns: dict[str, Any] = {
-            "item_ids": [result.work.item_id for result in results],
-            "asset_ids": [result.work.asset_id for result in results],
-            "tickers": [result.work.ticker for result in results],
-            "states": [result.state for result in results],
-            "inserted": [inserted(result) for result in results],
-            "updated": [updated(result) for result in results],
-            "error_codes": [result.error_code for result in results],
-            "messages": [result.message for result in results],
-            "durations_ms": [result.duration_ms for result in results],
+        ended = {
+            "item_ids": columns.bigints([result.work.item_id for result in results]),
+            "asset_ids": columns.integers([result.work.asset_id for result in results]),
+            "tickers": columns.texts([result.work.ticker for result in results]),
+            "states": columns.texts([result.state for result in results]),
+            "inserted": columns.integers([inserted(result) for result in results]),
+            "updated": columns.integers([updated(result) for result in results]),
+            "error_codes": columns.texts([result.error_code for result in results]),
+            "messages": columns.texts([result.message for result in results]),
+            "durations_ms": columns.integers([result.duration_ms for result in results]),
         }
-        self._connection.execute(query("analyzer/close_items"), columns)
+        self._connection.execute(query("analyzer/close_items"), ended)
         self._connection.execute(
             query("analyzer/insert_details"),
-            {"execution_id": self._execution_id, "started_at": started_at, **columns},
+            {"execution_id": self._execution_id, "started_at": started_at, **ended},
         )
         self._connection.execute(
             query("analyzer/mark_calculated"),
             {
                 "execution_id": self._execution_id,
                 "calculated_at": started_at,
-                "asset_ids": list(last_days),
-                "last_dates": [day_of(day) for day in last_days.values()],
+                "asset_ids": columns.integers(list(last_days)),
+                "last_dates": columns.dates(list(last_days.values())),
             },
         )
         failed = [result for result in results if result.state == "failed"]

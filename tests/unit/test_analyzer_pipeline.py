@@ -50,8 +50,6 @@ class FakeStore:
         self.on_read: Callable[[list[int]], None] = lambda items: None
         self.wrong: set[int] = set()
         """Items whose rows are stored otherwise than computed."""
-        self._stored: Rows | None = None
-        self._taking: set[int] = set()
 
     def start_slice(self) -> Slice:
         return Slice(False, None, len(self.database.items), Spec())
@@ -79,9 +77,10 @@ class FakeStore:
             self.database.items = before
             self.database.happened.append(("rolled back", sorted(mine)))
             raise
+        if mine:
+            self.database.happened.append(("end", sorted(mine)))
 
     def store(self, rows: Rows, read_at: dt.datetime) -> dict[int, int]:
-        self._stored = rows
         self.on_store(rows.asset_ids.tolist())
         return {}
 
@@ -105,10 +104,12 @@ class FakeStore:
             for asset_id, day in rows
         ]
 
+    @contextmanager
+    def unwaited(self) -> Iterator[None]:
+        yield
+
     def end(self, results: Sequence[Result], **_: object) -> None:
-        ended = {result.work.item_id: result.state for result in results}
-        self.database.items |= ended
-        self.database.happened.append(("end", list(ended)))
+        self.database.items |= {result.work.item_id: result.state for result in results}
 
     def keep_states(self, states: States, chunk: Chunk) -> None:
         pass
