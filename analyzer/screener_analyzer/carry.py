@@ -7,6 +7,7 @@ asset begins at its own first bar, as if it were alone. What is carried is named
 
 import itertools
 from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,10 @@ class Walk(ABC):
     def values(self) -> tuple[Row, ...]:
         """What it is now, one row an output; the caller copies it."""
 
+    def parts(self) -> Mapping["Carried", "Walk"]:
+        """What it carries besides under names of their own."""
+        return {}
+
     def carries(self) -> tuple[Row, ...]:
         """All that later rows build on, in place; none where it can not be resumed."""
         return ()
@@ -65,11 +70,11 @@ def carried(panel: Panel, name: Carried, rows: int) -> Outputs:
     keeps them."""
     kept = panel.kept.get(name)
     if kept is None or len(kept[0]) < min(rows, panel.rows):
-        kept = panel.kept[name] = _carry(panel, name, min(rows, panel.rows))
-    return tuple(matrix[-rows:] for matrix in kept)
+        panel.kept.update(_carry(panel, name, min(rows, panel.rows)))
+    return tuple(matrix[-rows:] for matrix in panel.kept[name])
 
 
-def _carry(panel: Panel, name: Carried, wanted: int) -> Outputs:
+def _carry(panel: Panel, name: Carried, wanted: int) -> dict[Hashable, Outputs]:
     walk = name.walk(panel)
     begin = max(0, panel.rows - wanted - _MORE)
     first = min(walk.first, begin)
@@ -79,8 +84,8 @@ def _carry(panel: Panel, name: Carried, wanted: int) -> Outputs:
         first = max(0, resumed.first - walk.warm)
     else:
         resumed = None
-    rows = panel.rows - begin
-    kept: Outputs = ()
+    walks = {name: walk, **walk.parts()}
+    kept: dict[Hashable, Outputs] = {}
     with np.errstate(all="ignore"):
         for number in range(first, panel.rows):
             walk.step(number)
@@ -90,11 +95,12 @@ def _carry(panel: Panel, name: Carried, wanted: int) -> Outputs:
                 panel.marked[name] = np.array(walk.carries())
             if number < begin:
                 continue
-            now = walk.values()
-            if number == begin:
-                kept = tuple(np.empty((rows, panel.assets)) for _ in now)
-            for matrix, row in zip(kept, now, strict=True):
-                matrix[number - begin] = row
+            for each, its in walks.items():
+                now = its.values()
+                if number == begin:
+                    kept[each] = tuple(np.empty((panel.rows - begin, panel.assets)) for _ in now)
+                for matrix, row in zip(kept[each], now, strict=True):
+                    matrix[number - begin] = row
     return kept
 
 
@@ -301,6 +307,7 @@ class Macd(Carried):
 class _MacdWalk(Walk):
     def __init__(self, panel: Panel, macd: Macd) -> None:
         self._fast, self._slow = _EmaWalk(panel, macd.fast), _EmaWalk(panel, macd.slow)
+        self._parts: dict[Carried, Walk] = {Ema(macd.fast): self._fast, Ema(macd.slow): self._slow}
         self._signal = Exponential(panel.assets, span(macd.signal))
         self._begin = panel.since_start(macd.slow - 1)
         self._line = np.zeros(panel.assets)
@@ -312,6 +319,9 @@ class _MacdWalk(Walk):
         self._signal.step(line)
         if number in self._begin:
             self._signal.begin_some(self._begin[number], line)
+
+    def parts(self) -> Mapping[Carried, Walk]:
+        return self._parts
 
     def carries(self) -> tuple[Row, ...]:
         return *self._fast.carries(), *self._slow.carries(), self._signal.now
@@ -363,10 +373,12 @@ class _TrueRange:
     """From the low or the close before to the high or the close before; of an asset's first bar
     high - low."""
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: Panel, out: Row | None = None) -> None:
+        """`out`: where each step puts the ranges."""
         self._panel = panel
         self._begin = panel.since_start(0)
-        self._range, self._part = np.empty(panel.assets), np.empty(panel.assets)
+        self._range = np.empty(panel.assets) if out is None else out
+        self._part = np.empty(panel.assets)
 
     def step(self, number: int) -> Row:
         high, low, out = self._panel.high[number], self._panel.low[number], self._range
@@ -453,18 +465,23 @@ class DirectionalMovement(Carried):
 
 
 class _DirectionalWalk(Walk):
+    """Of the rises and the falls it carries the sum and the difference: of each bar one of the two
+    is 0, so these are the greater move and the same with a sign, and the index is their ratio."""
+
     def __init__(self, panel: Panel, window: int) -> None:
         assets = panel.assets
         self._panel = panel
-        self._ranges = _TrueRange(panel)
         self._fades, self._share = (window - 1) / window, 100.0 / window
         self._sums = np.full((3, assets), np.nan)
-        """Ranges, rises, falls."""
-        self._moves = np.zeros((2, assets))
-        """Rises, falls."""
-        self._part, self._index = np.empty(assets), np.empty(assets)
-        self._zeros, self._tiny = np.zeros((2, assets)), np.full(assets, _TINY)
-        self._less, self._more = Select((assets,)), Select((assets,))
+        """Ranges, moves, moves with a sign: those of falls are negative."""
+        self._moves = np.zeros((3, assets))
+        """The same of a bar."""
+        self._ranges = _TrueRange(panel, self._moves[0])
+        self._rises, self._falls = np.empty(assets), np.empty(assets)
+        self._equal = np.empty(assets, dtype=np.bool_)
+        self._index = np.empty(assets)
+        self._zeros, self._tiny = np.zeros(assets), np.full(assets, _TINY)
+        self._sign = np.full(assets, -0.0).view(np.int64)
         self._first = _First(panel, 1, window)
         self._adx = np.full(assets, np.nan)
         self._first_adx = _First(panel, window, window)
@@ -472,26 +489,24 @@ class _DirectionalWalk(Walk):
     def step(self, number: int) -> None:
         if not number:
             return
-        high, low, sums, moves = self._panel.high, self._panel.low, self._sums, self._moves
-        ranges = self._ranges.step(number)
-        rises, falls = moves
-        np.subtract(high[number], high[number - 1], out=rises)
-        np.subtract(low[number - 1], low[number], out=falls)
+        high, low, sums = self._panel.high, self._panel.low, self._sums
+        _, moves, signed = self._moves
+        rises = np.subtract(high[number], high[number - 1], out=self._rises)
+        falls = np.subtract(low[number - 1], low[number], out=self._falls)
+        self._ranges.step(number)
         # Only the greater of the two moves counts; neither where they are equal.
-        rose, fell = self._less.less(falls, rises), self._more.less(rises, falls)
-        np.maximum(moves, self._zeros, out=moves)
-        self._less.keep(rises, rose)
-        self._more.keep(falls, fell)
+        np.maximum(np.maximum(rises, falls, out=moves), self._zeros, out=moves)
+        if np.equal(rises, falls, out=self._equal).any():
+            np.copyto(moves, 0.0, where=self._equal)
+        rises -= falls
+        sign = np.bitwise_and(rises.view(np.int64), self._sign, out=signed.view(np.int64))
+        np.bitwise_or(sign, moves.view(np.int64), out=sign)
         sums *= self._fades
-        sums[0] += ranges
-        sums[1:] += moves
-        self._first.step(number, ((sums[0], ranges), (sums[1], rises), (sums[2], falls)), 1.0)
+        sums += self._moves
+        self._first.step(number, tuple(zip(sums, self._moves, strict=True)), 1.0)
         # The ranges that both are divided by cancel out.
-        index, both = self._index, np.add(sums[1], sums[2], out=self._part)
-        np.subtract(sums[1], sums[2], out=index)
-        index /= np.maximum(both, self._tiny, out=both)
-        np.abs(index, out=index)
-        index *= self._share
+        index = np.abs(sums[2], out=self._index)
+        index /= np.maximum(sums[1], self._tiny, out=rises)
         self._adx *= self._fades
         self._adx += index
         self._first_adx.step(number, ((self._adx, index),), 1.0)
@@ -500,11 +515,14 @@ class _DirectionalWalk(Walk):
         return *self._sums, self._adx
 
     def values(self) -> tuple[Row, ...]:
-        ranges, rises, falls = self._sums
+        ranges, moves, signed = self._sums
         # Neither 0 nor not a number, which only the ranges carry for all three.
         moved = ranges > 0
-        rows = 100 * (rises / ranges), 100 * (falls / ranges), self._adx
-        plus, minus, adx = (np.where(moved, row, np.nan) for row in rows)
+        both = 2 * ranges
+        rows = 100 * ((moves + signed) / both), 100 * ((moves - signed) / both)
+        plus, minus, adx = (
+            np.where(moved, row, np.nan) for row in (*rows, self._share * self._adx)
+        )
         return plus, minus, adx
 
 
@@ -654,6 +672,7 @@ class PriceOscillator(Carried):
 class _PriceOscillatorWalk(Walk):
     def __init__(self, panel: Panel, name: PriceOscillator) -> None:
         self._fast, self._slow = _EmaWalk(panel, name.fast), _EmaWalk(panel, name.slow)
+        self._parts: dict[Carried, Walk] = {Ema(name.fast): self._fast, Ema(name.slow): self._slow}
         self._signal = Exponential(panel.assets, span(name.signal))
         self._begin = panel.since_start(name.slow - 1)
         self._line = np.zeros(panel.assets)
@@ -668,6 +687,9 @@ class _PriceOscillatorWalk(Walk):
         self._signal.step(line)
         if number in self._begin:
             self._signal.begin_some(self._begin[number], line)
+
+    def parts(self) -> Mapping[Carried, Walk]:
+        return self._parts
 
     def carries(self) -> tuple[Row, ...]:
         return *self._fast.carries(), *self._slow.carries(), self._signal.now

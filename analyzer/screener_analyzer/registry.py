@@ -139,6 +139,21 @@ REGISTRY: tuple[Indicator, ...] = (
         ),
         window=200,
     ),
+    # Before those that are parts of it: what it has carried of them need not be carried again.
+    _row(
+        "macd",
+        "trend",
+        "Exponential mean of 12 less that of 26 closes; its exponential mean of 9; the difference"
+        " of the two.",
+        trend.macd,
+        "close",
+        Output("macd", PRICE, 26, 420, Ta("trend", "MACD", "macd")),
+        Output("macd_signal", PRICE, 34, 420, Ta("trend", "MACD", "macd_signal")),
+        Output("macd_histogram", PRICE, 34, 420, Ta("trend", "MACD", "macd_diff")),
+        fast=12,
+        slow=26,
+        signal=9,
+    ),
     _row(
         "ema_12",
         "trend",
@@ -212,20 +227,6 @@ REGISTRY: tuple[Indicator, ...] = (
         Output("cci_20", NUMBER, 20, 20, Ta("trend", "CCIIndicator", "cci")),
         window=20,
         constant=0.015,
-    ),
-    _row(
-        "macd",
-        "trend",
-        "Exponential mean of 12 less that of 26 closes; its exponential mean of 9; the difference"
-        " of the two.",
-        trend.macd,
-        "close",
-        Output("macd", PRICE, 26, 420, Ta("trend", "MACD", "macd")),
-        Output("macd_signal", PRICE, 34, 420, Ta("trend", "MACD", "macd_signal")),
-        Output("macd_histogram", PRICE, 34, 420, Ta("trend", "MACD", "macd_diff")),
-        fast=12,
-        slow=26,
-        signal=9,
     ),
     _row(
         "directional_movement",
