@@ -21,7 +21,11 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from screener_analyzer import judge
 from screener_analyzer.registry import COLUMNS
+from screener_analyzer.run import run as run_to_its_end
+from screener_analyzer.store import Store
+from screener_analyzer.worker import registered
 from screener_operator.planning import plan_indicators
+from screener_sql.model import ExitCode
 
 Owner = Connection[TupleRow]
 
@@ -146,6 +150,23 @@ def until(holds: Callable[[], bool], seconds: float = 120) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come to pass"
         time.sleep(0.02)
+
+
+def carry_out(
+    url: str, execution_id: str, pause: Callable[[float], None] = lambda seconds: None
+) -> None:
+    """A run as the program makes it, in this process; raises where it does not end well."""
+    with (
+        registered(url, execution_id=execution_id, pod="here") as worker,
+        Store.open(url, execution_id) as store,
+        Store.open(url, execution_id) as ahead,
+    ):
+        assert run_to_its_end(store, worker, pause, chunk=100, ahead=ahead) is ExitCode.DONE
+
+
+def plan_and_carry_out(owner: Owner, url: str, execution_id: str, **wanted: object) -> None:
+    plan(owner, execution_id, **wanted)  # type: ignore[arg-type]
+    carry_out(url, execution_id)
 
 
 # --- what is there afterwards -----------------------------------------------------------------

@@ -3,7 +3,7 @@ its bars gives, whatever happens to the history and to the runs between."""
 
 import math
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
@@ -17,10 +17,12 @@ from analyzer_world import (
     add_bars,
     add_split,
     analyze,
+    carry_out,
     environment,
     items,
     nobody_stores,
     plan,
+    plan_and_carry_out,
     rows_of,
     start,
     until,
@@ -36,9 +38,6 @@ from screener_analyzer.binary import days_of
 from screener_analyzer.engine import compute
 from screener_analyzer.panel import STATE, Adjusted, panel
 from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY
-from screener_analyzer.run import run as run_to_its_end
-from screener_analyzer.store import Store
-from screener_analyzer.worker import registered
 from screener_sql.model import ExitCode
 
 pytestmark = pytest.mark.integration
@@ -69,23 +68,6 @@ def add_walks(owner: Owner, lengths: dict[str, int]) -> None:
 
 def last_day(bars: Sequence[Bar]) -> date:
     return bars[-1].date
-
-
-def carry_out(
-    url: str, execution_id: str, pause: Callable[[float], None] = lambda seconds: None
-) -> None:
-    """A run as the program makes it, in this process."""
-    with (
-        registered(url, execution_id=execution_id, pod="here") as worker,
-        Store.open(url, execution_id) as store,
-        Store.open(url, execution_id) as ahead,
-    ):
-        assert run_to_its_end(store, worker, pause, chunk=100, ahead=ahead) is ExitCode.DONE
-
-
-def plan_and_carry_out(owner: Owner, url: str, execution_id: str, **wanted: object) -> None:
-    plan(owner, execution_id, **wanted)  # type: ignore[arg-type]
-    carry_out(url, execution_id)
 
 
 def all_bars(owner: Owner, ticker: str, upto: date | None = None) -> tuple[list[date], np.ndarray]:
