@@ -243,6 +243,41 @@ def test_a_halted_month_has_no_oscillators_and_is_seen() -> None:
     assert now["return_1d"] == now["std_dev"] == 0
 
 
+def test_a_delisted_asset_beside_living_ones_is_of_its_own_last_day() -> None:
+    gone, living = bars_of(22, 400), bars_of(23, 500)
+    days = days_of(400, dt.date(2022, 3, 9)), days_of(500)
+    theirs = bars_of(24, 400)[:, 3], bars_of(25, 500)[:, 3]
+    both = panel(
+        np.concatenate([gone, living]), [400, 500], dates=np.concatenate(days),
+        benchmark=np.concatenate(theirs),
+    )  # fmt: skip
+    beside = compute(both)
+    by_itself = compute(alone(gone, dates=days[0], benchmark=theirs[0]))
+    for column, values in by_itself.items():
+        assert np.array_equal(beside[column][0, 0], values[0, 0], equal_nan=True), column
+    # The year begins with the last close of 2021, the month with that of 9 February.
+    bases = (dt.date(2021, 12, 31), "return_ytd"), (dt.date(2022, 2, 9), "return_1m")
+    for day, column in bases:
+        base = gone[np.flatnonzero(days[0] == (day - dt.date(1970, 1, 1)).days)[0], 3]
+        assert beside[column][0, 0] == pytest.approx(100 * (gone[-1, 3] / base - 1)), column
+
+
+def test_a_month_without_bars_leaves_the_bars_that_there_are() -> None:
+    bars, days = bars_of(26, 300), days_of(300)
+    halted = days.copy()
+    halted[:-5] -= 30  # no session for a month, then five
+    now = last(compute(alone(bars, dates=halted)))
+    usual = last(compute(alone(bars, dates=days)))
+    by_calendar = {column for column in COLUMNS if column.endswith(("m", "ytd"))}
+    for column, value in usual.items():
+        if column not in by_calendar:
+            assert now[column] == pytest.approx(value, nan_ok=True), column
+    # On the day a month ago there was no bar: the last before it counts.
+    assert now["return_1m"] == pytest.approx(100 * (bars[-1, 3] / bars[-6, 3] - 1))
+    first = last(compute(alone(bars[:-4], dates=halted[:-4])))
+    assert first["days_since_previous_bar"] > 30
+
+
 def test_a_hole_is_never_computed_across() -> None:
     bars = bars_of(13, 500)
     whole = last(compute(alone(bars)))
