@@ -251,6 +251,45 @@ def test_market_capitalisation_in_dollars(committed: Owner) -> None:
     }
 
 
+def test_fridays_rate_serves_until_trading_begins_again_and_no_older_one(committed: Owner) -> None:
+    assert DAY.strftime("%A") == "Friday"
+    add_rate(committed, "EURUSD", {DAY - timedelta(1): 1.0, DAY: 1.1, DAY + timedelta(7): 1.3})
+    expected = {
+        "Wednesday, before any": (-2, None),
+        "Thursday": (-1, 1000.0),
+        "Friday": (0, 1100.0),
+        "Saturday": (1, 1100.0),
+        "Sunday": (2, 1100.0),
+        "Monday, a holiday": (3, 1100.0),
+        "Tuesday, another": (4, 1100.0),
+        "Wednesday, no longer": (5, None),
+        "the Thursday before another": (6, None),
+        "another Friday": (7, 1300.0),
+    }
+    for name, (days, _) in expected.items():
+        facts = {"market_cap_currency": "EUR", "fundamentals_date": DAY + timedelta(days)}
+        add_listing(committed, f"{name}.PA", {"market_cap": 1000, **facts})
+    found = dict(committed.execute("SELECT code, market_cap_usd FROM v_screener").fetchall())
+    assert found == {
+        name: None if usd is None else pytest.approx(usd) for name, (_, usd) in expected.items()
+    }
+    for days, usd in expected.values():
+        per_euro = None if usd is None else pytest.approx(usd / 1000)
+        row = committed.execute("SELECT usd_per('EUR', %s)", [DAY + timedelta(days)]).fetchone()
+        assert row == (per_euro,)
+
+
+def test_the_view_says_of_which_day_a_rate_is(market: Owner) -> None:
+    rows = market.execute(
+        "SELECT attname, col_description(attrelid, attnum) FROM pg_attribute"
+        " WHERE attrelid = 'v_screener'::regclass AND attname LIKE '%\\_usd'"
+    ).fetchall()
+    said = dict(rows)
+    assert set(said) == {"market_cap_usd", "traded_value_30_usd"}
+    assert "of that day" in said["market_cap_usd"] and "four days" in said["market_cap_usd"]
+    assert "market_cap_usd" in said["traded_value_30_usd"]
+
+
 def test_rates_follow_their_bars(committed: Owner) -> None:
     add_listing(
         committed,

@@ -565,3 +565,11 @@ REVOKE EXECUTE ON FUNCTION
     financial_screener.refresh_screener_rows(integer[], integer[], date), financial_screener.follow_indicator_columns()
     FROM PUBLIC;
 GRANT SELECT ON financial_screener.v_screener TO screener_operator, screener_collector, screener_analyzer, screener_reader;
+
+COMMENT ON COLUMN financial_screener.v_screener.market_cap_usd IS
+    'market_cap in USD by the rate of market_cap_day: the last close of XXXUSD of that day, or where it has none of one of the four days before, '
+    'so that Friday''s serves over the weekend and a holiday beside it. NULL where the newest is older: never by a rate of another time, nor of later.';
+COMMENT ON COLUMN financial_screener.v_screener.traded_value_30_usd IS
+    'traded_value_30 in USD by the rate of last_bar, as for market_cap_usd.';
+COMMENT ON COLUMN financial_screener.v_screener.market_cap_day IS
+    'The day on which market_cap was read from the vendor, by whose rate it is converted.';
