@@ -82,6 +82,17 @@ def test_what_is_often_asked_for_is_read_alone(market: Owner) -> None:
         assert any("screener_more" in line for (line,) in lines) is more
 
 
+def test_the_largest_first_is_an_order_that_an_index_has(market: Owner) -> None:
+    market.execute("SET LOCAL enable_sort = off")
+    plan = market.execute(
+        "EXPLAIN SELECT ticker FROM v_screener WHERE NOT is_stale"
+        " ORDER BY market_cap_usd DESC NULLS LAST LIMIT 50"
+    ).fetchall()
+    said = " ".join(line for (line,) in plan)
+    assert "Index Scan using screener_rows_market_cap_usd_idx" in said
+    assert "Sort" not in said
+
+
 def test_a_column_that_is_added_later_follows(market: Owner) -> None:
     add_listing(market, "A.US", {"last_bar": DAY})
     market.execute("ALTER TABLE technical_indicators ADD COLUMN luck double precision")

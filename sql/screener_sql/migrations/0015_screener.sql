@@ -155,7 +155,8 @@ CREATE TABLE financial_screener.screener_rows (
 CREATE INDEX screener_rows_ticker_idx ON financial_screener.screener_rows (ticker);
 CREATE INDEX screener_rows_exchange_idx ON financial_screener.screener_rows (exchange);
 CREATE INDEX screener_rows_sector_idx ON financial_screener.screener_rows (sector, industry);
-CREATE INDEX screener_rows_market_cap_usd_idx ON financial_screener.screener_rows (market_cap_usd);
+-- The order of most pages, the largest first and those without a value last: their LIMIT ends the scan.
+CREATE INDEX screener_rows_market_cap_usd_idx ON financial_screener.screener_rows (market_cap_usd DESC NULLS LAST);
 CREATE INDEX screener_rows_pe_ratio_idx ON financial_screener.screener_rows (pe_ratio);
 CREATE INDEX screener_rows_price_book_idx ON financial_screener.screener_rows (price_book_mrq);
 CREATE INDEX screener_rows_dividend_yield_idx ON financial_screener.screener_rows (dividend_yield);
