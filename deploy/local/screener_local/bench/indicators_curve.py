@@ -1,12 +1,15 @@
 """How time and memory grow with the universe: the analyzer on 1,000 assets to a million.
 
 Of each size every column's latest row, from as many bars as a run reads. On Postgres it is the
-program, from its start to its end. In memory it is the same code without Postgres, from packed bars
-to the bytes that are copied in, chunk by chunk; the bars of a chunk are made once.
+program's first run, from its start to its end. In memory it is the same code without Postgres, from
+packed bars to the bytes that are copied in, chunk by chunk: the first run, which walks through all
+bars, and one of a following session, which goes on from what the first had come to. The bars of a
+chunk are made once.
 """
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from time import process_time
 from typing import Any
 
@@ -16,9 +19,10 @@ from numpy.typing import NDArray
 from screener_analyzer import binary
 from screener_analyzer.bars import Bars
 from screener_analyzer.computing import rows_of
-from screener_analyzer.panel import chunks
+from screener_analyzer.panel import State, chunks
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
 from screener_analyzer.settings import CHUNK
+from screener_analyzer.walked import BACK, Walked, pack, unpack
 from screener_local.bench.figures import Figure
 from screener_local.bench.indicators import LAST, prepare, run_analyzer, walks
 from screener_local.bench.measured import measured
@@ -30,7 +34,7 @@ ON_POSTGRES = (1_000, 21_817, 100_000)
 
 NAMES = tuple(
     f"curve_{assets}_{what}"
-    for what in ("s", "mib", "postgres_s", "postgres_mib")
+    for what in ("s", "mib", "first_s", "first_mib", "postgres_s", "postgres_mib")
     for assets in (ON_POSTGRES if what.startswith("postgres") else IN_MEMORY)
 )
 
@@ -45,35 +49,68 @@ def packed_bars(assets: int, bars: int) -> list[bytes]:
     return [row.tobytes() for row in rows]
 
 
-def compute_chunk(packed: list[bytes]) -> int:
-    """What a run does with a chunk but for Postgres: bytes in, how many bytes out."""
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a chunk had come to a session ago."""
+
+    known: State
+    walked: list[bytes]
+    """As it is stored."""
+
+
+def compute_chunk(packed: list[bytes], carried: Carried | None) -> tuple[int, Carried]:
+    """What a run does with a chunk but for Postgres: bytes in, how many bytes out, and what the
+    next session goes on from."""
     dates, values, lengths = binary.unpack(packed)
     count = len(dates)
     bars = Bars(
         dates, values, lengths, np.ones(count), np.full(count, np.nan), np.ones(len(packed))
     )
-    rows = rows_of(np.arange(len(packed), dtype=np.int32), bars, usual=LONGEST_HISTORY)[0]
+    if carried is None:
+        known, walked = None, Walked.none(len(packed))
+    else:
+        known = carried.known
+        of_before, is_known = unpack(carried.walked)
+        walked = Walked(of_before, np.where(is_known, BACK + 1, -1))
+        if not walked.holds(bars).all():
+            raise PartFailed("analyzer", "it would walk through all bars again")
+    ids = np.arange(len(packed), dtype=np.int32)
+    rows, states, _ = rows_of(ids, bars, usual=LONGEST_HISTORY, known=known, walked=walked)
     if len(rows) != len(packed):
         raise PartFailed("analyzer", f"{len(packed) - len(rows)} assets could not be computed")
     columns = [rows.values[column] for column in COLUMNS]
     numbers: list[NDArray[Any]] = [rows.asset_ids, rows.days, *columns, rows.bars_used]
-    return sum(map(len, binary.encode(numbers)))
+    size = sum(map(len, binary.encode(numbers)))
+    next_known = State(states.values, np.ones(len(packed), dtype=np.intp))
+    return size, Carried(next_known, pack(states.walked))
 
 
-def compute_universe(assets: int) -> float:
+def compute_universe(assets: int, *, first: bool) -> float:
     """Seconds of one processor: nothing is waited for."""
-    packed = packed_bars(min(assets, CHUNK), LONGEST_HISTORY)
+    size = binary.PACKED.itemsize
+    packed = packed_bars(min(assets, CHUNK), LONGEST_HISTORY + 1)
+    before, now = [bars[:-size] for bars in packed], [bars[size:] for bars in packed]
+    carried: dict[int, Carried] = {}
+    if not first:
+        for length in {len(part) for part in _parts(before, assets)}:
+            carried[length] = compute_chunk(before[:length], None)[1]
     began = process_time()
-    for part in chunks(assets, CHUNK):
-        compute_chunk(packed[: part.stop - part.start])
+    for part in _parts(now, assets):
+        compute_chunk(part, None if first else carried[len(part)])
     return process_time() - began
 
 
+def _parts(packed: list[bytes], assets: int) -> Iterator[list[bytes]]:
+    for part in chunks(assets, CHUNK):
+        yield packed[: part.stop - part.start]
+
+
 def measure() -> Iterator[Figure]:
-    for assets in IN_MEMORY:
-        found = measured("analyzer", [sys.executable, "-m", __name__, str(assets)])
-        yield Figure(f"curve_{assets}_s", float(found.output), "s")
-        yield Figure(f"curve_{assets}_mib", found.mib, "MiB")
+    for which in ("", "first_"):
+        for assets in IN_MEMORY:
+            found = measured("analyzer", [sys.executable, "-m", __name__, str(assets), which])
+            yield Figure(f"curve_{assets}_{which}s", float(found.output), "s")
+            yield Figure(f"curve_{assets}_{which}mib", found.mib, "MiB")
     with database(durable=True) as postgres:
         for assets in ON_POSTGRES:
             prepare(postgres, assets, LONGEST_HISTORY)
@@ -83,4 +120,4 @@ def measure() -> Iterator[Figure]:
 
 
 if __name__ == "__main__":
-    print(compute_universe(int(sys.argv[1])))
+    print(compute_universe(int(sys.argv[1]), first=bool(sys.argv[2])))
