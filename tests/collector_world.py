@@ -259,7 +259,10 @@ class World:
         }
 
     def details(self) -> dict[tuple[str | None, str], tuple[str, int]]:
-        """Status and calls by ticker and operation; fails when an item has two rows."""
+        """Status and calls by ticker and operation; fails when an item has two rows.
+
+        Without a ticker there may be one for each batch that was closed: the sum of their calls.
+        """
         rows = self.rows(
             "SELECT ticker, operation, status, api_calls_used FROM asset_processing_details"
             " WHERE execution_id = %s",
@@ -268,8 +271,10 @@ class World:
         found: dict[tuple[str | None, str], tuple[str, int]] = {}
         for row in rows:
             key = (row["ticker"], row["operation"])
+            status, calls = found.get(key, (row["status"], 0))
             assert key not in found or key[0] is None, f"two detail rows of {key}"
-            found[key] = (row["status"], row["api_calls_used"])
+            assert status == row["status"], f"detail rows of {key} of unlike status"
+            found[key] = (status, calls + row["api_calls_used"])
         return found
 
     def used(self) -> int:

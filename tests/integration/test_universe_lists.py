@@ -188,7 +188,7 @@ def test_a_code_given_to_another_company_leaves_the_bars_with_the_old_one(world:
     (new,) = world.rows("SELECT id, isin, listed FROM assets WHERE code = %s", row["Code"])
     assert (new["isin"], new["listed"]) == (row["Isin"], True)
     assert world.value("SELECT count(*) FROM stock_prices WHERE asset_id = %s", new["id"]) == 0
-    assert world.details()[None, "preflight_symbols"] == ("success", 1)
+    assert world.details()[None, "preflight_symbols"] == ("success", 2)
 
 
 def test_every_change_of_a_list_is_told_and_another_unit_is_fetched_again(world: World) -> None:
