@@ -3,6 +3,9 @@
 SET LOCAL jit = off;
 SET LOCAL work_mem = '64MB';
 SET LOCAL enable_sort = off;
+-- insert_items has, for each asset, up to five rows made of its needs and its exchange's choice. Postgres would keep those of each combination,
+-- and forget all of them with each asset, which clears a hash as large as there are assets: at a million that ran for hours.
+SET LOCAL enable_memoize = off;
 -- Where a decision is kept. needs: what discovery found; assets that are alike in all that choice and order go by make one row. checked_to: up
 -- to when their bars are known; fundamentals_on: when those that are due were loaded last. ordered: the assets of each step of the queue, in
 -- its order; ranks: their places, where these are not their places in `assets`; exchange_id: of those on pages of fundamentals. A row for each
