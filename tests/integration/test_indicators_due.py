@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from analyzer_world import Owner, analyze, items, plan
+from analyzer_world import Owner, carry_out, items, plan, rows_of
 from collector_world import World, login
 from market import Asset, add_sessions
 from simulator_fixture import DATA_MOMENT, Simulator
@@ -84,13 +84,14 @@ def serve(world: World, has: Vendor) -> None:
 LISTS = ("splits", "dividends")
 
 
-def collect(world: World, execution_id: str, code: str, *what: str) -> None:
-    """What the vendor has of the asset, fetched and stored; a list that has changed makes the
+def collect(world: World, execution_id: str, codes: str, *what: str) -> None:
+    """What the vendor has of the assets, fetched and stored; a list that has changed makes the
     history be fetched again."""
     world.open(execution_id=execution_id)
-    for each in what:
-        kind = each if each in LISTS else "prices"
-        world.plan(f"{code}.SW", kind, operation=each, first=FIRST, last=SESSIONS[-1])
+    for code in codes:
+        for each in what:
+            kind = each if each in LISTS else "prices"
+            world.plan(f"{code}.SW", kind, operation=each, first=FIRST, last=SESSIONS[-1])
     ended = world.group()
     assert ended.code == 0, ended.log
 
@@ -143,10 +144,9 @@ def test_an_asset_is_due_for_each_change_alone(
     world: World, analyzer_url: str, source: str, before: Vendor, after: Vendor
 ) -> None:
     serve(world, before)
-    for code in "AB":
-        collect(world, f"load {code}", code, "prices_bulk", *LISTS)
+    collect(world, "load", "AB", "prices_bulk", *LISTS)
     plan(world.owner, "first", exchanges=("SW",))
-    assert analyze(analyzer_url, "first").code == 0
+    carry_out(analyzer_url, "first")
     assert items(world.owner, "first") == {
         "A.SW": ("succeeded", None), "B.SW": ("succeeded", None),
     }  # fmt: skip
@@ -166,7 +166,9 @@ def test_an_asset_is_due_for_each_change_alone(
     plan(world.owner, "second", exchanges=("SW",))
     assert items(world.owner, "second") == {"A.SW": ("planned", None), "B.SW": untouched}
 
-    assert analyze(analyzer_url, "second").code == 0
+    carry_out(analyzer_url, "second")
     assert items(world.owner, "second")["A.SW"] == ("succeeded", None)
+    assert [row["execution_id"] for row in rows_of(world.owner, "A.SW")][-1] == "second"
+    assert [row["execution_id"] for row in rows_of(world.owner, "B.SW")] == ["first"]
     plan(world.owner, "third", exchanges=("SW",))
     assert items(world.owner, "third") == {"A.SW": untouched, "B.SW": untouched}
