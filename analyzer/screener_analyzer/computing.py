@@ -100,11 +100,10 @@ def _of_panel(
     indicators: Sequence[Indicator],
 ) -> Computed:
     ends = np.cumsum(bars.lengths)
-    wanted = np.zeros(len(bars.dates), dtype=np.bool_)
-    if since is not None:
-        wanted = bars.dates >= since
-    wanted[ends - 1] = True
-    counts = np.add.reduceat(wanted, ends - bars.lengths, dtype=np.intp)
+    last = np.zeros(len(bars.dates), dtype=np.bool_)
+    last[ends - 1] = True
+    wanted = np.flatnonzero(last if since is None else last | (bars.dates >= since))
+    counts = np.diff(np.searchsorted(wanted, ends), prepend=0)
     rows = int(bars.lengths.max())
     resumed = walked is not None and walked.holds(bars).all()
     marked = walked is not None and rows > BACK
@@ -148,12 +147,12 @@ def _of_panel(
         )
         return first.with_more(second)
     in_rows = np.arange(counts.max()) >= (counts.max() - counts)[:, np.newaxis]
-    within = np.arange(1, len(bars.dates) + 1) - np.repeat(ends - bars.lengths, bars.lengths)
+    before = np.repeat(ends - bars.lengths, counts)
     found = Rows(
         np.repeat(asset_ids, counts),
         bars.dates[wanted],
         {column: values.T[in_rows] for column, values in columns.items()},
-        within[wanted].astype(np.int32),
+        (wanted + 1 - before).astype(np.int32),
     )
     # A bar that was set aside has no row.
     return Computed(found.where(np.isfinite(bars.values[wanted, 3])), states, {})

@@ -57,8 +57,9 @@ class Walked:
         held &= bars.lengths <= LONGEST_HISTORY
         places = np.flatnonzero(held)
         last = np.cumsum(bars.lengths)[places] - 1
-        for base, factors in zip(self.values[:_BASES, places], _factors(bars), strict=True):
-            held[places] &= base == factors[last - self.new_bars[places]] / factors[last]
+        with np.errstate(all="ignore"):
+            now = _factors(bars, last - self.new_bars[places]) / _factors(bars, last)
+        held[places] = (self.values[:_BASES, places] == now).all(axis=0)
         return held
 
     def resumed(self, rows: int) -> Resumed:
@@ -68,9 +69,9 @@ class Walked:
         return Resumed(dict(zip(layout(), parts, strict=True)), rows - 1 - self.new_bars)
 
 
-def _factors(bars: Bars) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    with np.errstate(all="ignore"):
-        return bars.values[:, 4] / bars.values[:, 3], bars.splits
+def _factors(bars: Bars, at: NDArray[np.intp]) -> Matrix:
+    """(_BASES, bars at these places)"""
+    return np.stack([bars.values[at, 4] / bars.values[at, 3], bars.splits[at]])
 
 
 def unknown(assets: int) -> Matrix:
