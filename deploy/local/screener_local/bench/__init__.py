@@ -7,6 +7,7 @@ is printed as it comes: name value unit baseline ratio, with - where there is no
 
 import importlib
 import os
+import signal
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -52,8 +53,16 @@ def load(name: str) -> Topic:
 
 
 def main(only: str = "") -> int:
-    for name in topics(only):
-        say(name)
-        for figure in load(name).measure():
-            print(figure.line(), flush=True)
+    # What would end the process at once is as Ctrl-C: what was started is stopped.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        for name in topics(only):
+            say(name)
+            for figure in load(name).measure():
+                print(figure.line(), flush=True)
+    except KeyboardInterrupt:
+        say("interrupted; nothing that it started is left")
+        return 130
     return os.EX_OK

@@ -1,4 +1,6 @@
-"""Adapter: what a bench needs to run on: each is in a temporary folder, and removed afterwards."""
+"""Adapter: what a bench needs to run on: each is in a temporary folder, and removed afterwards,
+even where the bench is killed.
+"""
 
 import sys
 import tempfile
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from screener_local.install import prepare_database
+from screener_local.keeper import kept
 from screener_local.postgres import Postgres
 from screener_local.simulator_process import SimulatorProcess
 from screener_local.system import LocalSystem
@@ -23,7 +26,8 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="screener-bench-") as name:
         path = Path(name)
         path.chmod(0o711)
-        yield path
+        with kept(path):
+            yield path
 
 
 @contextmanager
