@@ -43,6 +43,20 @@ class Bars:
             self.minor_units[begin:end],
         )
 
+    def only(self, assets: NDArray[np.bool_]) -> "Bars":
+        """The bars of some of the assets, and none of the others, which are still there."""
+        if assets.all():
+            return self
+        kept = np.repeat(assets, self.lengths)
+        return Bars(
+            self.dates[kept],
+            self.values.T[:, kept].T,
+            np.where(assets, self.lengths, 0),
+            self.splits[kept],
+            self.benchmark[kept],
+            self.minor_units,
+        )
+
     def of(self, assets: NDArray[np.bool_]) -> "Bars":
         """The bars of some of the assets."""
         if assets.all():

@@ -290,18 +290,27 @@ def _end_all_items(
         while True:
             pause(0)
             worker.check()
-            chunk = reader.chunk()
-            pause(0)
-            computed = None if chunk is None else results_of(chunk, spec)
-            pause(0)
+            computed = _next_computed(reader, spec, pause)
             ended = ender.wait()
-            if ended == 0 or (chunk is None and store.open_items()):
+            if ended == 0 or (computed is None and store.open_items()):
                 # Another worker holds the rest, or their assets are being written at this moment.
                 pause(WAIT_S)
-            elif chunk is None:
+            elif computed is None:
                 return
-            if chunk is not None and computed is not None:
-                ender.end(chunk, *computed)
+            if computed is not None:
+                ender.end(*computed)
+
+
+def _next_computed(
+    reader: _Reader, spec: Spec, pause: Callable[[float], None]
+) -> tuple[Chunk, list[Result], Computed] | None:
+    chunk = reader.chunk()
+    if chunk is None:
+        return None
+    pause(0)
+    results, computed = results_of(chunk, spec)
+    pause(0)
+    return chunk.to_store(), results, computed
 
 
 def _end_chunk(

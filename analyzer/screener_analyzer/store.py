@@ -9,7 +9,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,13 @@ class Chunk:
     """What was carried at earlier bars of the assets; None: it is not gone on from, nor kept."""
     blocks_due: frozenset[int] = frozenset()
     """The assets among these of which a block of bars is to be made."""
+
+    def to_store(self) -> "Chunk":
+        """It as it is kept when it is computed, until it is stored: with bars of those assets alone
+        of which a block is due."""
+        due = np.array([work.asset_id in self.blocks_due for work in self.works])
+        bars = self.bars.only(due)
+        return replace(self, bars=bars, histories=None, known=None, walked=None)
 
 
 @dataclass(frozen=True, slots=True)
