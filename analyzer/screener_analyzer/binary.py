@@ -56,11 +56,12 @@ def unpack(packed: Sequence[bytes]) -> tuple[Days, Matrix, NDArray[np.intp]]:
             field[part] = column
         fields[5, part] = rows["volume"]
         begin = part.stop
-    fields[5, np.isnan(fields[3])] = np.nan
+    if np.isnan(fields[3]).any():
+        fields[5, np.isnan(fields[3])] = np.nan
     values = fields.T
-    assets = np.repeat(np.arange(len(lengths)), lengths)
-    if ((np.diff(dates) <= 0) & (np.diff(assets) == 0)).any():
-        order = np.lexsort((dates, assets))
+    begins = np.flatnonzero(dates[1:] <= dates[:-1]) + 1
+    if not np.isin(begins, np.cumsum(lengths)).all():
+        order = np.lexsort((dates, np.repeat(np.arange(len(lengths)), lengths)))
         dates, values = dates[order], fields[:, order].T
     return dates, values, lengths
 
@@ -82,6 +83,8 @@ def last(
     dates: Days, values: Matrix, lengths: NDArray[np.intp], bars: int, since: int | None = None
 ) -> tuple[Days, Matrix, NDArray[np.intp]]:
     """At most the last `bars` of each asset; with those since a day, at most so many before it."""
+    if (lengths <= bars).all():
+        return dates, values, lengths
     counts = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(dates))
     kept = counts <= bars
     if since is not None:
