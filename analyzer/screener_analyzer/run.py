@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +38,9 @@ EXTRA_SHARE = 10
 """So many times fewer where `ta` computes what the run names."""
 TOLERANCE = 1e-6
 """The largest deviation of a row from the judge's, relative, that is stored."""
+MOST_DUE = 0.25
+"""A chunk of which blocks of bars are due for a larger part is stored before the next is computed:
+memory would have to hold the bars of three chunks, as on the first day of all assets."""
 WAIT_S = 1.0
 """Between two looks at items that another worker holds, or whose assets are being written."""
 MESSAGE_LENGTH = 512
@@ -256,11 +259,13 @@ class _Ender:
         return None if in_hand is None else in_hand.result()
 
     def end(self, chunk: Chunk, results: Sequence[Result], computed: Computed) -> None:
-        """Begins to end a chunk, as none is in hand. Raises DatabaseUnreachable if the worker has
-        lost its lock."""
+        """Begins to end a chunk, as none is in hand; see MOST_DUE. Raises DatabaseUnreachable if
+        the worker has lost its lock."""
         assert self._in_hand is None, "a chunk is ended when the one before it is"
         self._worker.check()
         self._in_hand = self._thread.submit(self._end, chunk, results, computed)
+        if len(chunk.blocks_due) > len(chunk.works) * MOST_DUE:
+            wait([self._in_hand])
 
     def _end(self, chunk: Chunk, results: Sequence[Result], computed: Computed) -> int:
         ended = _end_chunk(
@@ -299,6 +304,7 @@ def _end_all_items(
                 return
             if computed is not None:
                 ender.end(*computed)
+            del computed  # not held while the next is computed
 
 
 def _next_computed(

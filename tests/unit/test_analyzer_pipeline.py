@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
@@ -48,6 +49,8 @@ class FakeStore:
         self.database = database
         self.on_store: Callable[[list[int]], None] = lambda items: None
         self.on_read: Callable[[list[int]], None] = lambda items: None
+        self.due: set[int] = set()
+        """Items whose assets' blocks of bars are due."""
         self.wrong: set[int] = set()
         """Items whose rows are stored otherwise than computed."""
 
@@ -64,7 +67,8 @@ class FakeStore:
         self.database.happened.append(("read", list(item_ids)))
         works = tuple(Work(item, item, f"A{item}.MC", None, False, 1, 1.0) for item in item_ids)
         self.on_read(list(item_ids))
-        return Chunk(works, NOON, bars(len(works)))
+        due = frozenset(item_ids) & self.due
+        return Chunk(works, NOON, bars(len(works)), blocks_due=due)
 
     @contextmanager
     def taken(self, worker_id: int, works: Sequence[Work]) -> Iterator[set[int]]:
@@ -138,8 +142,10 @@ class FakeWorker:
 
     def __init__(self) -> None:
         self.lost = False
+        self.checks = 0
 
     def check(self) -> None:
+        self.checks += 1
         if self.lost:
             raise DatabaseUnreachable("the lock of this worker is lost")
 
@@ -215,6 +221,21 @@ def test_a_chunk_is_stored_while_the_next_is_computed_and_one_more_is_read() -> 
     assert world.run() is ExitCode.DONE
     assert world.database.of("read") == [[1, 2], [3, 4], [5, 6]]
     assert world.database.of("end") == [[1, 2], [3, 4], [5, 6]]
+
+
+def test_a_chunk_whose_bars_are_still_needed_is_stored_before_the_next_is_computed() -> None:
+    world = World(6)
+    world.ahead.due = {1, 2, 3, 4, 5, 6}
+    held: list[int] = []
+
+    def on_store(items: list[int]) -> None:
+        before = world.worker.checks
+        time.sleep(0.05)  # long enough to go on, if it did
+        held.append(world.worker.checks - before)
+
+    world.store.on_store = on_store
+    assert world.run() is ExitCode.DONE
+    assert held == [0, 0, 0]
 
 
 def test_an_item_whose_asset_is_being_written_is_ended_later() -> None:
