@@ -13,6 +13,11 @@ TO_UNIX_DAYS = 10957
 """From days since 2000-01-01 to days since 1970-01-01."""
 
 
+UNMOVED = 180
+"""So many last closes without a change, and an asset is read whole: of what its averages carry from
+before, nothing is small enough then."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Bars:
     """Bars of assets, each asset's oldest first. A bar that was set aside is there without values,
@@ -52,6 +57,21 @@ class Bars:
             self.dates[kept],
             self.values.T[:, kept].T,
             np.where(assets, self.lengths, 0),
+            self.splits[kept],
+            self.benchmark[kept],
+            self.minor_units,
+        )
+
+    def where(self, kept: NDArray[np.bool_]) -> "Bars":
+        """Some of the bars of all the assets."""
+        if kept.all():
+            return self
+        before = np.concatenate([[0], np.cumsum(kept)])
+        ends = np.cumsum(self.lengths)
+        return Bars(
+            self.dates[kept],
+            self.values.T[:, kept].T,
+            before[ends] - before[ends - self.lengths],
             self.splits[kept],
             self.benchmark[kept],
             self.minor_units,

@@ -74,28 +74,19 @@ def pack(dates: Days, values: Matrix) -> bytes:
     return rows.tobytes()
 
 
-def count_before(packed: bytes, day: int) -> int:
-    """How many of an asset's packed bars are of days before this one."""
-    return int(np.count_nonzero(np.frombuffer(packed, PACKED)["date"] < day))
+def count(packed: bytes) -> int:
+    """How many packed bars they are."""
+    return len(packed) // PACKED.itemsize
 
 
 def last(
-    dates: Days, values: Matrix, lengths: NDArray[np.intp], bars: int, since: int | None = None
+    dates: Days, values: Matrix, lengths: NDArray[np.intp], bars: int
 ) -> tuple[Days, Matrix, NDArray[np.intp]]:
-    """At most the last `bars` of each asset; with those since a day, at most so many before it."""
+    """At most the last `bars` of each asset."""
     if (lengths <= bars).all():
         return dates, values, lengths
-    counts = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(dates))
-    kept = counts <= bars
-    if since is not None:
-        later = dates >= since
-        of_asset = np.repeat(np.arange(len(lengths)), lengths)
-        kept = counts <= bars + np.bincount(of_asset[later], minlength=len(lengths))[of_asset]
-    if kept.all():
-        return dates, values, lengths
-    before = np.concatenate([[0], np.cumsum(kept)])
-    ends = np.cumsum(lengths)
-    return dates[kept], values.T[:, kept].T, before[ends] - before[ends - lengths]
+    kept = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(dates)) <= bars
+    return dates[kept], values.T[:, kept].T, np.minimum(lengths, bars)
 
 
 def timestamp(when: dt.datetime) -> bytes:

@@ -1,7 +1,8 @@
 """Core: stored bars of many assets -> rows of technical_indicators."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from screener_analyzer.bars import TO_UNIX_DAYS, Bars
 from screener_analyzer.engine import compute, state
 from screener_analyzer.panel import Adjusted, State, panel
-from screener_analyzer.registry import REGISTRY, Indicator
+from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY, Indicator
 from screener_analyzer.rows import Rows
 from screener_analyzer.states import States
 from screener_analyzer.walked import BACK, Walked, marks, unknown
@@ -26,22 +27,24 @@ asset."""
 
 
 class Computed(NamedTuple):
-    """Of assets: their rows, what adds up at their last bars, and what went wrong where there are
-    none."""
+    """Of assets: the rows of their last bars, those of bars before, what adds up at their last
+    bars, and what went wrong where there are none."""
 
     rows: Rows
+    earlier: Rows
     states: States
     faults: Faults
 
     @classmethod
     def nothing(cls) -> "Computed":
         """Of no asset."""
-        return cls(Rows.none(), States.none(), {})
+        return cls(Rows.none(), Rows.none(), States.none(), {})
 
     def with_more(self, more: "Computed") -> "Computed":
         """Of these and then of those."""
         return Computed(
             self.rows.with_more(more.rows),
+            self.earlier.with_more(more.earlier),
             self.states.with_more(more.states),
             self.faults | more.faults,
         )
@@ -51,15 +54,13 @@ def rows_of(
     asset_ids: NDArray[np.int32],
     bars: Bars,
     *,
-    usual: int,
+    usual: int = LONGEST_HISTORY,
     known: State | None = None,
     walked: Walked | None = None,
     adjusted: Adjusted = "all",
-    since: int | None = None,
     indicators: Sequence[Indicator] = REGISTRY,
 ) -> Computed:
-    """The row of each asset's last bar and of its bars from day `since` on, and what went wrong, by
-    asset, for those without.
+    """The row of each asset's last bar, and what went wrong, by asset, for those without.
 
     Each asset has a bar at least. `usual`: how many bars most have at most. `known`: what adds up
     before the rows, of assets whose first stored bar is not among the `bars`. `walked`: what walks
@@ -76,38 +77,55 @@ def rows_of(
         if len(group):
             chosen = np.zeros(len(asset_ids), dtype=np.bool_)
             chosen[group] = True
-            computed = computed.with_more(
-                _of_panel(
-                    asset_ids[chosen],
-                    bars.of(chosen),
-                    known.of(chosen),
-                    None if walked is None else walked.of(chosen),
-                    adjusted,
-                    since,
-                    indicators,
-                )
+            some = _OfPanel(
+                asset_ids[chosen],
+                bars.of(chosen),
+                known.of(chosen),
+                None if walked is None else walked.of(chosen),
+                adjusted,
+                indicators,
             )
+            computed = computed.with_more(apart(asset_ids[chosen], some.part))
     return computed
 
 
-def _of_panel(
-    asset_ids: NDArray[np.int32],
-    bars: Bars,
-    known: State,
-    walked: Walked | None,
-    adjusted: Adjusted,
-    since: int | None,
-    indicators: Sequence[Indicator],
-) -> Computed:
-    ends = np.cumsum(bars.lengths)
-    last = np.zeros(len(bars.dates), dtype=np.bool_)
-    last[ends - 1] = True
-    wanted = np.flatnonzero(last if since is None else last | (bars.dates >= since))
-    counts = np.diff(np.searchsorted(wanted, ends), prepend=0)
-    rows = int(bars.lengths.max())
-    resumed = walked is not None and walked.holds(bars).all()
-    marked = walked is not None and rows > BACK
-    try:
+def apart(asset_ids: NDArray[np.int32], compute_part: Callable[[slice], Computed]) -> Computed:
+    """What is computed of all the assets; where that raises an error, of all but those at fault,
+    which are found by halving."""
+
+    def of(part: slice) -> Computed:
+        try:
+            return compute_part(part)
+        except Exception as error:
+            if part.stop - part.start == 1:
+                asset_id = int(asset_ids[part.start])
+                logger.exception("computing failed", extra={"asset_id": asset_id})
+                return Computed.nothing()._replace(faults={asset_id: error})
+        half = (part.start + part.stop) // 2
+        return of(slice(part.start, half)).with_more(of(slice(half, part.stop)))
+
+    return of(slice(0, len(asset_ids)))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _OfPanel:
+    """What the rows of the last bars of assets are computed of, together."""
+
+    asset_ids: NDArray[np.int32]
+    bars: Bars
+    known: State
+    walked: Walked | None
+    adjusted: Adjusted
+    indicators: Sequence[Indicator]
+
+    def part(self, part: slice) -> Computed:
+        """Of some of the assets."""
+        asset_ids, bars = self.asset_ids[part], self.bars.part(part.start, part.stop)
+        walked = None if self.walked is None else self.walked.of(part)
+        ends = np.cumsum(bars.lengths)
+        rows = int(bars.lengths.max())
+        resumed = walked is not None and walked.holds(bars).all()
+        marked = walked is not None and rows > BACK
         matrices = panel(
             bars.values,
             bars.lengths.tolist(),
@@ -115,44 +133,24 @@ def _of_panel(
             split_factors=bars.splits,
             benchmark=bars.benchmark,
             minor_units=bars.minor_units,
-            state=known,
+            state=self.known.of(part),
             resumed=walked.resumed(rows) if walked is not None and resumed else None,
             mark=rows - 1 - BACK if marked else None,
-            adjusted=adjusted,
+            adjusted=self.adjusted,
         )
-        columns = compute(matrices, indicators, rows=int(counts.max()))
+        columns = compute(matrices, self.indicators)
         states = States(
             asset_ids,
             bars.dates[ends - 1],
             state(matrices).values,
             marks(matrices) if marked else unknown(len(asset_ids)),
         )
-    except Exception as error:
-        if len(asset_ids) == 1:
-            logger.exception("computing failed", extra={"asset_id": int(asset_ids[0])})
-            return Computed(Rows.none(), States.none(), {int(asset_ids[0]): error})
-        # One of them is at fault: it is found by halving.
-        half, end = len(asset_ids) // 2, len(asset_ids)
-        first, second = (
-            _of_panel(
-                asset_ids[begin:to],
-                bars.part(begin, to),
-                known.of(slice(begin, to)),
-                None if walked is None else walked.of(slice(begin, to)),
-                adjusted,
-                since,
-                indicators,
-            )
-            for begin, to in ((0, half), (half, end))
+        found = Rows(
+            asset_ids,
+            bars.dates[ends - 1],
+            {column: values[0] for column, values in columns.items()},
+            bars.lengths.astype(np.int32),
         )
-        return first.with_more(second)
-    in_rows = np.arange(counts.max()) >= (counts.max() - counts)[:, np.newaxis]
-    before = np.repeat(ends - bars.lengths, counts)
-    found = Rows(
-        np.repeat(asset_ids, counts),
-        bars.dates[wanted],
-        {column: values.T[in_rows] for column, values in columns.items()},
-        (wanted + 1 - before).astype(np.int32),
-    )
-    # A bar that was set aside has no row.
-    return Computed(found.where(np.isfinite(bars.values[wanted, 3])), states, {})
+        # A bar that was set aside has no row.
+        there = np.isfinite(bars.values[ends - 1, 3])
+        return Computed(found.where(there), Rows.none(), states, {})

@@ -181,7 +181,7 @@ def right_aligned(
     counts = np.asarray(lengths, dtype=np.intp)
     rows = int(counts.max(initial=0))
     if (counts == rows).all():
-        return _transposed(values.reshape(len(counts), rows))
+        return transposed(values.reshape(len(counts), rows))
     starts = rows - counts
     filled = np.arange(rows) >= starts[:, np.newaxis]
     lines = np.zeros((len(counts), rows), dtype=values.dtype)
@@ -189,10 +189,10 @@ def right_aligned(
     if pad_with_first:
         firsts = lines[np.arange(len(counts)), np.minimum(starts, rows - 1)]
         lines = np.where(filled, lines, firsts[:, np.newaxis])
-    return _transposed(lines)
+    return transposed(lines)
 
 
-def _transposed(lines: NDArray[Any]) -> NDArray[Any]:
+def transposed(lines: NDArray[Any]) -> NDArray[Any]:
     """C-contiguous; of few lines at once, which stay in the processor's cache."""
     out = np.empty(lines.shape[::-1], dtype=lines.dtype)
     for part in chunks(len(lines), _TRANSPOSED):

@@ -81,6 +81,11 @@ class Indicator:
     """Keyword arguments of the kernel."""
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of its outputs."""
+        return tuple(output.column for output in self.outputs)
+
+    @property
     def cumulative(self) -> bool:
         """Whether it begins at the first stored bar."""
         return any(output.history == 0 for output in self.outputs)

@@ -71,6 +71,7 @@ class RowStore:
         columns = list(rows.values)
         more = ["extra"] if rows.extra is not None or len(columns) == len(COLUMNS) else []
         self._connection.execute(_of_columns("analyzer/store_staged", columns, more))
+        self._connection.execute(query("analyzer/empty_staged"))
 
     def _copy(self, name: str, rows: Rows, read_at: dt.datetime) -> None:
         if not len(rows):

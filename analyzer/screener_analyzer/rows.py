@@ -17,7 +17,7 @@ class Rows:
     asset_ids: NDArray[np.int32]
     days: Days
     values: dict[str, NDArray[np.float64]]
-    """By column of the registry; NaN for NULL."""
+    """By column of the registry, every one or some; NaN for NULL."""
     bars_used: NDArray[np.int32]
     extra: NDArray[np.object_] | None = None
     """JSON as bytes, of what `extra.json_of` computes; None where nothing is wanted of it."""
@@ -47,10 +47,14 @@ class Rows:
             None if self.extra is None else self.extra[kept],
         )
 
+    def without_values(self) -> "Rows":
+        """Of which assets and days they are."""
+        return Rows(self.asset_ids, self.days, {}, self.bars_used)
+
     def with_more(self, more: "Rows") -> "Rows":
         """These and then those; before anything of `extra` is computed."""
-        if not len(self):
-            return more
+        if not len(self) or not len(more):
+            return self if len(self) else more
         return Rows(
             np.concatenate([self.asset_ids, more.asset_ids]),
             np.concatenate([self.days, more.days]),

@@ -11,18 +11,17 @@ import importlib
 import logging
 import math
 import random
-import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 import numpy as np
 
-from screener_analyzer.binary import day_of
 from screener_analyzer.computing import Computed, rows_of
-from screener_analyzer.registry import LONGEST_HISTORY
+from screener_analyzer.history import history_of
 from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Adjusted, Spec
 from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store
@@ -32,8 +31,12 @@ from screener_sql.model import ErrorCode, ExitCode
 
 logger = logging.getLogger(__name__)
 
-HISTORY_SHARE = 20
-"""So many times fewer items are a chunk where every day is computed."""
+HISTORY_SHARE = 8
+"""So many times fewer items at least are a chunk where a history is computed, as all bars are read
+of it."""
+HISTORY_VALUES, HISTORY_MORE = 6_000, 20
+"""So many values of the days of a history take as much room as an item of another run; a day takes
+that of so many values more than its columns, for its bar."""
 EXTRA_SHARE = 10
 """So many times fewer where `ta` computes what the run names."""
 TOLERANCE = 1e-6
@@ -114,22 +117,39 @@ def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Computed]:
     started = time.perf_counter()
     chosen = [place for place, work in enumerate(chunk.works) if chunk.bars.lengths[place]]
     with_bars = chunk.bars.lengths > 0
-    computed = rows_of(
-        np.array([chunk.works[place].asset_id for place in chosen], dtype=np.int32),
-        chunk.bars.of(with_bars),
-        known=None if chunk.known is None else chunk.known.of(with_bars),
-        walked=None if chunk.walked is None else chunk.walked.of(with_bars),
-        usual=LONGEST_HISTORY if spec.since is None else sys.maxsize,
-        adjusted=spec.adjusted,
-        since=spec.since,
-    )
+    asset_ids = np.array([chunk.works[place].asset_id for place in chosen], dtype=np.int32)
+    bars = chunk.bars.of(with_bars)
+    known = None if chunk.known is None else chunk.known.of(with_bars)
+    if not chosen:
+        computed = Computed.nothing()
+    elif spec.since is None:
+        walked = None if chunk.walked is None else chunk.walked.of(with_bars)
+        computed = rows_of(asset_ids, bars, known=known, walked=walked, adjusted=spec.adjusted)
+    else:
+        computed = history_of(
+            asset_ids,
+            bars,
+            since=spec.since,
+            known=known,
+            adjusted=spec.adjusted,
+            columns=spec.history_columns,
+        )
     if chunk.histories is not None:
         from screener_analyzer.extra import json_of  # loads pandas and ta
 
-        asset_ids = [work.asset_id for work in chunk.works]
-        rows = computed.rows
-        more = json_of(spec.extra, asset_ids, chunk.histories, rows, spec.adjusted)
-        computed = computed._replace(rows=replace(rows, extra=more))
+        rows, earlier = computed.rows, computed.earlier
+        days = rows.without_values().with_more(earlier.without_values())
+        more = json_of(
+            spec.extra,
+            [work.asset_id for work in chunk.works],
+            chunk.histories,
+            days,
+            spec.adjusted,
+        )
+        computed = computed._replace(
+            rows=replace(rows, extra=more[: len(rows)]),
+            earlier=replace(earlier, extra=more[len(rows) :]),
+        )
     each_ms = round((time.perf_counter() - started) * 1000 / max(1, len(chunk.works)))
     results = []
     for place, work in enumerate(chunk.works):
@@ -190,6 +210,16 @@ def _load_judge() -> None:
     threading.Thread(
         target=importlib.import_module, args=("screener_analyzer.judge",), daemon=True
     ).start()
+
+
+def chunk_size(spec: Spec, size: int, today: dt.date) -> int:
+    """How many items are claimed at once, where `size` are when only last rows are computed."""
+    share = 1
+    if spec.history_from is not None:
+        days = max(1, int(np.busday_count(spec.history_from, today + dt.timedelta(days=1))))
+        values = days * (len(spec.history_columns) + HISTORY_MORE)
+        share = max(HISTORY_SHARE, math.ceil(values / HISTORY_VALUES))
+    return max(1, size // (share * (EXTRA_SHARE if spec.extra else 1)))
 
 
 class _Reader:
@@ -286,10 +316,10 @@ def _end_all_items(
     ahead: Store,
 ) -> None:
     spec = found.spec
-    share = 1 if spec.history_from is None else HISTORY_SHARE
-    share *= EXTRA_SHARE if spec.extra else 1
     with (
-        _Reader(ahead, worker.worker_id, spec, max(1, size // share)) as reader,
+        _Reader(
+            ahead, worker.worker_id, spec, chunk_size(spec, size, dt.datetime.now(dt.UTC).date())
+        ) as reader,
         _Ender(store, worker, found, pause) as ender,
     ):
         while True:
@@ -335,9 +365,15 @@ def _end_chunk(
             if not mine:
                 return 0
             succeeded = {r.work.asset_id for r in mine if r.state == "succeeded"}
-            kept = computed.rows.of(succeeded)
-            replaced = store.store(kept, chunk.read_at)
-            sample = store.sample(_chosen(kept, len(mine), found), chunk.read_at)
+            kept = [rows.of(succeeded) for rows in (computed.earlier, computed.rows)]
+            replaced: Counter[int] = Counter()
+            for rows in kept:
+                replaced.update(store.store(rows, chunk.read_at))
+            sample = [
+                row
+                for rows in _chosen(kept, len(mine), found)
+                for row in store.sample(rows, chunk.read_at)
+            ]
             with store.unwaited():
                 store.end(mine, started_at=chunk.read_at, rows=kept, replaced=replaced)
                 store.keep_states(computed.states.of(succeeded), chunk)
@@ -376,8 +412,11 @@ def _fail_chunk(
     return len(ended)
 
 
-def _chosen(rows: Rows, items: int, found: Slice) -> list[tuple[int, dt.date]]:
-    """The chunk's share of the run's sample, at random."""
+def _chosen(kept: Sequence[Rows], items: int, found: Slice) -> list[Rows]:
+    """Of each of these the chunk's share of the run's sample, at random."""
     size = math.ceil(found.spec.sample * items / max(found.planned, items))
-    places = random.sample(range(len(rows)), min(size, len(rows)))
-    return [(int(rows.asset_ids[place]), day_of(rows.days[place])) for place in places]
+    ends = np.cumsum([len(rows) for rows in kept])
+    chosen = np.zeros(ends[-1], dtype=np.bool_)
+    chosen[random.sample(range(len(chosen)), min(size, len(chosen)))] = True
+    parts = np.split(chosen, ends[:-1])
+    return [rows.where(part) for rows, part in zip(kept, parts, strict=True) if part.any()]

@@ -16,14 +16,15 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import TupleRow
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
 from screener_analyzer import binary, columns
-from screener_analyzer.bars import Bars, Benchmark, split_factors, unmoved
+from screener_analyzer.bars import UNMOVED, Bars, Benchmark, split_factors, unmoved
 from screener_analyzer.binary import Days, day_of, days_of
 from screener_analyzer.block_store import Blocks, BlockStore
+from screener_analyzer.history import needed
 from screener_analyzer.panel import Matrix, State, benchmark_closes, chunks
-from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
+from screener_analyzer.registry import LONGEST_HISTORY
 from screener_analyzer.row_store import RowStore
 from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Spec
@@ -35,9 +36,6 @@ from screener_sql.connect import connect, translated
 
 FIRST_DAY = dt.date(1, 1, 1)
 LAST_DAY = dt.date(9999, 12, 31)
-UNMOVED = 180
-"""So many last closes without a change, and an asset is read whole: of what its averages carry from
-before, nothing is small enough then."""
 WHOLE_GROUP = 100
 """Of how many assets all bars are held at once."""
 DAYS_A_BAR = 1.5
@@ -189,11 +187,14 @@ class Store:
             read_at = held[0][8]
             newest = max((row[7] for row in held if row[7] is not None), default=None)
             blocks = Blocks({}, {}, set())
-            if spec.history_from is None:
+            if spec.since is None:
                 wanted = [work.asset_id for work in works if not work.awaits_refetch]
                 blocks = self._blocks.read(wanted, _until(works))
-            bars = self._bars(works, newest, spec.history_from, blocks.packed)
-            known, since = self._carried(works, bars, spec, read_at)
+                bars = self._bars(works, newest, blocks.packed)
+                known, since = self._carried(works, bars, spec, read_at)
+            else:
+                bars, known = self._since(works, spec.since, spec)
+                since = {}
             whole = self._histories(works) if spec.extra else None
             due = frozenset(blocks.due & since.keys())
             usual = _as_usual(works, spec)
@@ -226,17 +227,20 @@ class Store:
         """
         return self._rows.store(rows, read_at)
 
-    def sample(self, rows: Sequence[tuple[int, dt.date]], read_at: dt.datetime) -> list[Sampled]:
-        """These rows (asset, day) as the open transaction has stored them.
+    def sample(self, rows: Rows, read_at: dt.datetime) -> list[Sampled]:
+        """The columns of these rows as the open transaction has stored them.
 
         Without assets whose bars have changed since `read_at`.
         """
+        names = list(rows.values)
         with self._connection.cursor(binary=True) as cursor:
             found = cursor.execute(
-                _of_columns("analyzer/sample_rows"),
+                SQL(query("analyzer/sample_rows").decode()).format(
+                    columns=SQL(", ").join(map(Identifier, names))
+                ),
                 {
-                    "asset_ids": [asset_id for asset_id, _ in rows],
-                    "days": [day for _, day in rows],
+                    "asset_ids": rows.asset_ids.tolist(),
+                    "days": [day_of(day) for day in rows.days],
                     "read_at": read_at,
                 },
             ).fetchall()
@@ -248,7 +252,7 @@ class Store:
             Sampled(
                 ticker,
                 day,
-                dict(zip(COLUMNS, values, strict=True)),
+                dict(zip(names, values, strict=True)),
                 dates,
                 bars,
                 split_factors(
@@ -276,19 +280,22 @@ class Store:
         results: Sequence[Result],
         *,
         started_at: dt.datetime,
-        rows: Rows | None = None,
-        replaced: dict[int, int] | None = None,
+        rows: Sequence[Rows] = (),
+        replaced: Mapping[int, int] | None = None,
     ) -> None:
-        """Ends the items in the open transaction, with their details and states."""
-        asset_ids = [] if rows is None else rows.asset_ids.tolist()
-        days = [] if rows is None else rows.days.tolist()
-        self._end(
-            results,
-            started_at,
-            Counter(asset_ids),
-            replaced or {},
-            dict(zip(asset_ids, days, strict=True)),
-        )
+        """Ends the items in the open transaction, with their details and states. `rows`: those that
+        are stored of them, earlier ones first; so many of them were `replaced`, by asset."""
+        written: Counter[int] = Counter()
+        last_days: dict[int, int] = {}
+        for some in rows:
+            # Of an asset's rows the last one is the latest.
+            asset_ids, from_end, counts = np.unique(
+                some.asset_ids[::-1], return_index=True, return_counts=True
+            )
+            days = some.days[::-1][from_end]
+            written.update(dict(zip(asset_ids.tolist(), counts.tolist(), strict=True)))
+            last_days |= dict(zip(asset_ids.tolist(), days.tolist(), strict=True))
+        self._end(results, started_at, written, replaced or {}, last_days)
 
     def keep_states(self, states: States, chunk: Chunk) -> None:
         """Stores what adds up at the last bars of the chunk's assets, in the open transaction, of
@@ -348,11 +355,11 @@ class Store:
         self,
         works: Sequence[Work],
         newest: dt.date | None,
-        since: dt.date | None,
         packed: dict[int, bytes],
     ) -> Bars:
-        """As `Chunk.bars`. `newest`: about when the last bars are. `packed`: by asset, what is read
-        already, of some; it is emptied, as a chunk's bars are what memory is bound by.
+        """As `Chunk.bars` of a run without a history. `newest`: about when the last bars are.
+        `packed`: by asset, what is read already, of some; it is emptied, as a chunk's bars are what
+        memory is bound by.
 
         A range of days is read many times faster than so many bars of each asset; what it leaves
         out is read after it, so that the answer does not depend on the range.
@@ -364,14 +371,13 @@ class Store:
         ]
         until = _until(works)
         reach = dt.timedelta(days=round(LONGEST_HISTORY * DAYS_A_BAR))
-        first = min(day for day in (newest or until, until, since) if day is not None)
+        first = min(newest or until, until)
         after = max(first, FIRST_DAY + reach) - reach
         packed |= self._packed("analyzer/read_bars", wanted, until=until, after=after)
-        begin = LAST_DAY if since is None else since
         too_few = [
             asset_id
             for asset_id in wanted
-            if binary.count_before(packed.get(asset_id, b""), days_of(begin)) < LONGEST_HISTORY
+            if binary.count(packed.get(asset_id, b"")) < LONGEST_HISTORY
         ]
         before = self._packed(
             "analyzer/read_bars_before", too_few, until=after, last=until, bars=LONGEST_HISTORY
@@ -379,7 +385,7 @@ class Store:
         for asset_id, more in before.items():
             packed[asset_id] = more + packed.get(asset_id, b"")
         in_order = [packed.pop(work.asset_id, b"") for work in works]
-        dates, values, lengths = self._kept(in_order, since)
+        dates, values, lengths = binary.last(*binary.unpack(in_order), LONGEST_HISTORY)
         still = np.flatnonzero(unmoved(values, lengths, UNMOVED)).tolist()
         if still:
             whole = self._packed(
@@ -395,6 +401,19 @@ class Store:
             dates, values = np.concatenate(days), np.concatenate(parts)
             lengths = np.array([len(part) for part in days], dtype=np.intp)
         return self._with_actions(works, until, dates, values, lengths)
+
+    def _since(self, works: Sequence[Work], since: int, spec: Spec) -> tuple[Bars, State]:
+        """As `Chunk.bars` and `Chunk.known` of a run with a history."""
+        whole = self._histories(works)
+        bars = whole.where(needed(whole.dates, whole.values, whole.lengths, since))
+        known = State.none(len(works))
+        cut = np.flatnonzero(bars.lengths < whole.lengths)
+        for part in chunks(len(cut), WHOLE_GROUP):
+            chosen = np.zeros(len(works), dtype=np.bool_)
+            chosen[cut[part]] = True
+            found = added_up(whole.of(chosen), adjusted=spec.adjusted, since=since)
+            known.values[:, chosen], known.new_bars[chosen] = found.values, found.new_bars
+        return bars, known
 
     def _histories(self, works: Sequence[Work]) -> Bars:
         """As `Chunk.histories`."""
@@ -436,7 +455,7 @@ class Store:
         for part in chunks(len(unknown), WHOLE_GROUP):
             places = unknown[part]
             whole = self._histories([works[place] for place in places])
-            found = added_up(whole, adjusted=spec.adjusted, since=spec.since)
+            found = added_up(whole, adjusted=spec.adjusted)
             known.values[:, places], known.new_bars[places] = found.values, found.new_bars
         begun = [
             place
@@ -492,14 +511,6 @@ class Store:
             dates, bars, _ = binary.unpack([packed])
             found[exchange_id] = Benchmark(dates, bars[:, 4])
         return found
-
-    def _kept(
-        self, packed: Sequence[bytes], since: dt.date | None
-    ) -> tuple[Days, Matrix, NDArray[np.intp]]:
-        dates, values, lengths = binary.unpack(packed)
-        return binary.last(
-            dates, values, lengths, LONGEST_HISTORY, None if since is None else days_of(since)
-        )
 
     def _packed(self, name: str, asset_ids: Sequence[int], **parameters: Any) -> dict[int, bytes]:
         if not asset_ids:
@@ -567,9 +578,3 @@ def _as_usual(works: Sequence[Work], spec: Spec) -> bool:
 def _until(works: Sequence[Work]) -> dt.date:
     """The same for all of a run."""
     return next((work.until for work in works if work.until), LAST_DAY)
-
-
-def _of_columns(name: str) -> Composed:
-    """A statement over every column of the registry, which no file repeats."""
-    text = SQL(query(name).decode())
-    return text.format(columns=SQL(", ").join(map(Identifier, COLUMNS)))

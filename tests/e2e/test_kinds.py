@@ -179,6 +179,25 @@ def test_a_collection_run_that_no_run_could_do_is_refused(
             id="a history that begins after asOf",
         ),
         pytest.param(
+            {"history": {"from": "2024-01-02", "columns": ["sma_50", "sma_51"]}},
+            [
+                'spec.history.columns[1]: Unsupported value: "sma_51"',
+                '"sma_50"',
+                '"unchanged_bars"',
+            ],
+            id="a column that there is not",
+        ),
+        pytest.param(
+            {"history": {"from": "2024-01-02", "columns": ["sma_50", "sma_50"]}},
+            ["spec.history.columns[1]: Duplicate value"],
+            id="a column twice",
+        ),
+        pytest.param(
+            {"history": {"from": "2024-01-02", "columns": []}},
+            ["spec.history.columns", "at least 1"],
+            id="no column",
+        ),
+        pytest.param(
             {"adjusted": "some"}, ["spec.adjusted", '"all", "splits", "none"'], id="adjusted"
         ),
         pytest.param({"verify": {"sample": 0}}, ["spec.verify.sample", "1"], id="no sample"),

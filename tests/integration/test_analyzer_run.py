@@ -299,6 +299,89 @@ def test_every_day_of_a_history_has_the_row_that_it_would_have_had_then(
                 assert row[column] == pytest.approx(then[column], rel=1e-9)
 
 
+def test_a_history_of_some_columns_leaves_the_others_as_they_are(
+    owner: Owner, analyzer_url: str
+) -> None:
+    bars = walk(0, 300)
+    add_assets(owner, [Asset("SAN"), Asset("NEW")])
+    wanted = ("sma_50", "macd", "obv", "return_1m")
+    spec = {"history": {"from": str(bars[290].date), "columns": list(wanted)}}
+    for ticker in ("SAN.MC", "NEW.MC"):
+        add_bars(owner, ticker, bars)
+    # Of one asset each day has a row with every column already, of the other one day.
+    since = {"history": {"from": str(bars[290].date)}, "extra": EXTRA}
+    plan(owner, "every", mode="all", symbols=("SAN",), spec=since)
+    plan(owner, "one", mode="all", symbols=("NEW",), as_of=bars[295].date)
+    assert [analyze(analyzer_url, name).code for name in ("every", "one")] == [0, 0]
+    every = rows_of(owner, "SAN.MC")
+    owner.execute("UPDATE financial_screener.technical_indicators SET sma_50 = -1, rsi_14 = -2")
+    plan(owner, "some", mode="all", spec=spec)
+    ended = analyze(analyzer_url, "some")
+    assert ended.code == 0, ended.log
+    assert details(owner, "some") == {
+        "SAN.MC": ("success", None, 0, 10),
+        "NEW.MC": ("success", None, 9, 1),
+    }
+    for ticker in ("SAN.MC", "NEW.MC"):
+        stored = rows_of(owner, ticker)
+        assert [row["calculation_date"] for row in stored] == [bar.date for bar in bars[290:]]
+        assert {row["execution_id"] for row in stored} == {"some"}
+        for row, right in zip(stored, every, strict=True):
+            assert row["bars_used"] == right["bars_used"]
+            last, before = row is stored[-1], row["calculation_date"] == bars[295].date
+            for column in COLUMNS:
+                should = right[column]
+                if not last and column not in wanted:
+                    should = should if ticker == "SAN.MC" or before else None
+                    should = -2 if column == "rsi_14" and should is not None else should
+                if should is not None:
+                    should = pytest.approx(should, rel=1e-9)
+                assert row[column] == should, column
+            # What the run names none of is kept where the row is not wholly its own.
+            assert row["extra"] == (right["extra"] if ticker == "SAN.MC" and not last else None)
+
+
+def test_sampled_days_of_a_history_are_judged_by_the_columns_that_they_have(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, {"SAN": 100})
+    day = FIRST_DAY + timedelta(days=90)
+    history = {"from": str(day), "columns": ["sma_50", "rsi_14"]}
+    plan(owner, "right", spec={"history": history, "verify": {"sample": 10}})
+    assert analyze(analyzer_url, "right").code == 0
+    assert value(owner, "SELECT verified_rows FROM financial_screener.slices") == 10
+    plan(owner, "wrong", mode="all", spec={"history": history, "verify": {"sample": 10}})
+    with tampering(owner, f"IF NEW.calculation_date = '{day}' THEN NEW.rsi_14 := 1; END IF"):
+        assert analyze(analyzer_url, "wrong").code == 13
+    assert re.search(rf"on {day} differ: rsi_14 is 1\.0, should be", str(slice_of(owner, "wrong")))
+
+
+def test_a_column_that_there_is_not_is_an_invalid_spec(owner: Owner, analyzer_url: str) -> None:
+    add_assets_with_bars(owner, {"SAN": 30})
+    plan(owner, "run", spec={"history": {"from": "2022-01-03", "columns": ["sma_50", "sma"]}})
+    ended = analyze(analyzer_url, "run")
+    assert ended.code == 12
+    said = str(ended.lines[-1]["message"])
+    assert said.startswith("spec.history.columns[1]: 'sma' is no column of indicators; there are ")
+    assert "unchanged_bars" in said
+    assert items(owner, "run") == {"SAN.MC": ("planned", None)}
+    assert rows_of(owner, "SAN.MC") == []
+
+
+def test_a_history_that_begins_after_many_bars_has_what_adds_up_since_the_first(
+    owner: Owner, analyzer_url: str
+) -> None:
+    bars = walk(0, LONGEST_HISTORY + 60)
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", bars)
+    plan(owner, "run", spec={"history": {"from": str(bars[-5].date)}, "verify": {"sample": 5}})
+    assert analyze(analyzer_url, "run").code == 0
+    stored = rows_of(owner, "SAN.MC")
+    assert [row["calculation_date"] for row in stored] == [bar.date for bar in bars[-5:]]
+    assert max(farthest(row, bars[: len(bars) - 4 + n]) for n, row in enumerate(stored)) < 1e-9
+    assert all(row["obv"] is not None for row in stored)
+
+
 @pytest.mark.parametrize(
     ("adjusted", "high", "volume"),
     [("all", 10.0, 400.0), ("splits", 20.0, 400.0), ("none", 40.0, 200.0)],

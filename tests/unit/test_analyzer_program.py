@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from screener_analyzer import judge
+from screener_analyzer import history, judge
 from screener_analyzer.bars import Bars
 from screener_analyzer.binary import day_of
 from screener_analyzer.computing import rows_of
+from screener_analyzer.history import history_of, needed
 from screener_analyzer.panel import Outputs, Panel
 from screener_analyzer.registry import COLUMNS, REGISTRY
-from screener_analyzer.run import Mismatch, results_of, verified
+from screener_analyzer.run import Mismatch, chunk_size, results_of, verified
 from screener_analyzer.settings import Settings, from_environment
 from screener_analyzer.spec import Spec
 from screener_analyzer.store import Chunk, Sampled, Work
-from screener_sql.errors import BadSetting
+from screener_sql.errors import BadSetting, InvalidSpec
 
 DAY = dt.date(2024, 1, 2)
 NOON = dt.datetime(2024, 6, 3, 12, tzinfo=dt.UTC)
@@ -42,6 +43,17 @@ def bars(*lengths: int) -> Bars:
         np.full(count, np.nan),
         np.ones(len(lengths)),
     )
+
+
+def walking(*lengths: int) -> Bars:
+    """The same with prices and volumes at random."""
+    found = bars(*lengths)
+    random = np.random.default_rng(5)
+    close = 50 + random.normal(0, 0.5, len(found.dates)).cumsum()
+    volume = random.integers(1, 1000, len(close))
+    values = np.stack([close, close + 1, close - 1, close, close, volume], axis=1)
+    benchmark = 100 + random.normal(0, 0.5, len(close)).cumsum()
+    return replace(found, values=values, benchmark=benchmark)
 
 
 def work(asset_id: int = 3, *, awaits_refetch: bool = False, until: dt.date | None = None) -> Work:
@@ -82,7 +94,7 @@ def test_settings_show_no_password() -> None:
 
 
 def test_items_with_bars_succeed_with_the_rows_of_their_last_bars() -> None:
-    results, (rows, _, _) = results_of(Chunk((work(3), work(4)), NOON, bars(2, 1)), Spec())
+    results, (rows, *_) = results_of(Chunk((work(3), work(4)), NOON, bars(2, 1)), Spec())
     assert [result.state for result in results] == ["succeeded", "succeeded"]
     assert rows.asset_ids.tolist() == [3, 4]
     assert [day_of(day) for day in rows.days] == [DAY + dt.timedelta(1), DAY]
@@ -106,7 +118,7 @@ def test_an_item_that_does_not_succeed_says_why(
     item: Work, length: int, ending: tuple[str, str, str]
 ) -> None:
     chunk = Chunk((item, work(9)), NOON, bars(length, 5))
-    [result, other], (rows, _, _) = results_of(chunk, Spec())
+    [result, other], (rows, *_) = results_of(chunk, Spec())
     assert (result.state, result.error_code, result.message) == ending
     assert other.state == "succeeded"
     assert rows.asset_ids.tolist() == [9]
@@ -122,7 +134,7 @@ def test_a_fault_ends_the_asset_that_it_is_of_only(caplog: pytest.LogCaptureFixt
     found = bars(5, 5, 5, 2)
     found.values[7, 3] = 13.0
     [price] = [indicator for indicator in REGISTRY if indicator.name == "current_price"]
-    rows, _, faults = rows_of(
+    rows, _, _, faults = rows_of(
         np.array([3, 4, 5, 6], dtype=np.int32), found, usual=600,
         indicators=[replace(price, kernel=fails_for_13)],
     )  # fmt: skip
@@ -144,21 +156,130 @@ def test_a_longer_history_than_usual_gives_the_same_row() -> None:
 def test_every_day_since_one_has_a_row() -> None:
     found = bars(30, 3, 1)
     since = int(found.dates[28])
-    rows, *_ = rows_of(np.array([3, 4, 5], dtype=np.int32), found, usual=600, since=since)
-    assert rows.asset_ids.tolist() == [3, 3, 4, 5]
-    assert (rows.days - since).tolist() == [0, 1, -26, -28]
-    assert rows.bars_used.tolist() == [29, 30, 3, 1]
-    assert [math.isnan(value) for value in rows.values["rsi_14"]] == [True, True, True, True]
-    assert rows.values["bb_middle"][:2].tolist() == [10.0, 10.0]
+    asset_ids = np.array([3, 4, 5], dtype=np.int32)
+    rows, earlier, *_ = history_of(asset_ids, found, since=since - 1)
+    assert rows.asset_ids.tolist() == [3, 4, 5]
+    assert (rows.days - since).tolist() == [1, -26, -28]
+    assert rows.bars_used.tolist() == [30, 3, 1]
+    assert [math.isnan(value) for value in rows.values["rsi_14"]] == [True, True, True]
+    assert rows.values["bb_middle"][:1].tolist() == [10.0]
+    assert earlier.asset_ids.tolist() == [3, 3]
+    assert (earlier.days - since).tolist() == [-1, 0]
+    assert earlier.bars_used.tolist() == [28, 29]
+    assert earlier.values["bb_middle"].tolist() == [10.0, 10.0]
+    assert set(rows.values) == set(earlier.values) == set(COLUMNS)
+
+
+def test_the_days_before_the_last_have_the_columns_that_are_asked_for() -> None:
+    found = walking(300, 280, 40)
+    since, asset_ids = int(found.dates[250]), np.array([3, 4, 5], dtype=np.int32)
+    rows, every, *_ = history_of(asset_ids, found, since=since)
+    wanted = ("rsi_14", "macd", "sma_50", "obv", "beta")
+    last, some, *_ = history_of(asset_ids, found, since=since, columns=wanted)
+    assert some.asset_ids.tolist() == every.asset_ids.tolist() == [3] * 49 + [4] * 29
+    assert some.days.tolist() == every.days.tolist()
+    assert some.bars_used.tolist() == every.bars_used.tolist()
+    assert set(some.values) == set(wanted)
+    for column, values in some.values.items():
+        np.testing.assert_array_equal(values, every.values[column])
+    assert np.isfinite(some.values["macd"]).all()
+    assert last.values.keys() == rows.values.keys()
+    for column, values in last.values.items():
+        np.testing.assert_array_equal(values, rows.values[column])
 
 
 def test_a_bar_that_was_set_aside_has_no_row_and_is_not_computed_across() -> None:
     found = bars(62)
     found.values[40] = math.nan
-    rows, *_ = rows_of(np.array([3], dtype=np.int32), found, usual=600, since=int(found.dates[39]))
-    assert (rows.days - found.dates[39]).tolist() == [0, *range(2, 23)]
-    assert np.isnan(rows.values["wma_20"][1:]).tolist() == [True] * 19 + [False] * 2
-    assert np.isnan(rows.values["ema_12"][1:]).all()
+    asset_ids, since = np.array([3], dtype=np.int32), int(found.dates[39])
+    rows, earlier, *_ = history_of(asset_ids, found, since=since)
+    assert (rows.days - since).tolist() == [22]
+    assert (earlier.days - since).tolist() == [0, *range(2, 22)]
+    assert np.isnan(earlier.values["wma_20"][1:]).tolist() == [True] * 19 + [False]
+    assert np.isfinite(rows.values["wma_20"]).all()
+    assert np.isnan(earlier.values["ema_12"][1:]).all()
+    assert np.isnan(rows.values["ema_12"]).all()
+
+
+def test_a_fault_of_a_history_ends_the_asset_that_it_is_of_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = bars(5, 5, 5, 2)
+    found.values[7, 3] = 13.0
+    [price] = [indicator for indicator in REGISTRY if indicator.name == "current_price"]
+    monkeypatch.setattr(history, "REGISTRY", [replace(price, kernel=fails_for_13)])
+    asset_ids = np.array([3, 4, 5, 6], dtype=np.int32)
+    rows, earlier, _, faults = history_of(asset_ids, found, since=int(found.dates[2]))
+    assert rows.asset_ids.tolist() == [3, 5, 6]
+    assert earlier.asset_ids.tolist() == [3, 3, 5, 5]
+    assert {asset_id: type(fault) for asset_id, fault in faults.items()} == {4: TypeError}
+
+
+def test_a_long_history_gives_the_last_row_of_a_run_without_one() -> None:
+    found = walking(900, 700, 100)
+    asset_ids = np.array([3, 4, 5], dtype=np.int32)
+    rows, earlier, *_ = history_of(asset_ids, found, since=int(found.dates[890]))
+    cut = needed(found.dates, found.values, found.lengths, int(found.dates[-1]) + 9_000)
+    alone, *_ = rows_of(asset_ids, found.where(cut))
+    assert rows.bars_used.tolist() == [640, 640, 100]
+    for column, values in alone.values.items():
+        # What adds up is not known of the last bars alone.
+        cumulative = np.isnan(values[:2]).all()
+        np.testing.assert_array_equal(
+            rows.values[column][2 * cumulative :], values[2 * cumulative :]
+        )
+    assert np.isfinite(rows.values["obv"]).all()
+    before = found.where(np.concatenate([np.arange(900) < 899, np.ones(800, dtype=np.bool_)]))
+    then, *_ = history_of(asset_ids, before, since=int(found.dates[-1]) + 9_000)
+    for column in COLUMNS:
+        assert earlier.values[column][8] == pytest.approx(
+            then.values[column][0], rel=1e-9, nan_ok=True
+        )
+
+
+@pytest.mark.parametrize(
+    ("since", "columns", "items"),
+    [
+        (None, 120, 1000),
+        ("2026-11-20", 1, 125),
+        ("2023-01-20", 31, 111),
+        ("2023-01-20", 120, 41),
+        ("1990-01-01", 120, 4),
+    ],
+)
+def test_the_more_a_history_asks_for_the_fewer_assets_are_computed_at_once(
+    since: str | None, columns: int, items: int
+) -> None:
+    day = None if since is None else dt.date.fromisoformat(since)
+    spec = Spec(history_from=day, history_columns=COLUMNS[:columns])
+    assert chunk_size(spec, 1000, dt.date(2026, 11, 20)) == items
+    assert chunk_size(spec, 1, dt.date(2026, 11, 20)) == 1
+
+
+def test_a_spec_names_the_columns_of_a_history() -> None:
+    since = {"from": "2024-01-02"}
+    spec = Spec.from_json({"history": {**since, "columns": ["sma_50", "current_price", "ema_12"]}})
+    assert (spec.history_from, spec.history_columns) == (DAY, ("sma_50", "ema_12", "current_price"))
+    assert Spec.from_json({"history": since}).history_columns == COLUMNS
+    assert Spec.from_json({}).history_columns == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (
+            ["sma_50", "sma_51"],
+            "spec.history.columns[1]: 'sma_51' is no column of indicators; there are sma_50, sma_",
+        ),
+        (["bars_used"], "spec.history.columns[0]: 'bars_used' is no column of indicators; there"),
+        ([], "spec.history.columns: names none; leave it out for every column"),
+    ],
+    ids=["no column", "a column that is no indicator", "none"],
+)
+def test_a_spec_that_names_no_column_is_refused(columns: list[str], said: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        Spec.from_json({"history": {"from": "2024-01-02", "columns": columns}})
+    assert str(caught.value).startswith(said)
 
 
 def sampled(**changed: float | None) -> Sampled:

@@ -6,11 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 
 from screener_analyzer.panel import Panel
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY, REGISTRY, Indicator, table
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "indicators.md"
+KIND = DOCS.parents[1] / "crds" / "indicatorruns.yaml"
 ABOUT_THE_ROW = {
     "asset_id", "calculation_date", "bars_used", "calculated_at", "execution_id", "last_bar",
     "extra",
@@ -33,6 +35,14 @@ def table_columns() -> set[str]:
 def test_the_table_has_the_columns_of_the_registry_and_no_other() -> None:
     assert table_columns() == set(COLUMNS)
     assert not set(COLUMNS) & ABOUT_THE_ROW
+
+
+def test_a_history_can_have_each_of_the_columns_and_no_other() -> None:
+    kind = yaml.safe_load(KIND.read_text("utf-8"))
+    schema = kind["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    columns = schema["properties"]["history"]["properties"]["columns"]
+    assert tuple(columns["items"]["enum"]) == COLUMNS
+    assert columns["maxItems"] == len(COLUMNS)
 
 
 def test_the_docs_have_the_table_of_the_registry() -> None:

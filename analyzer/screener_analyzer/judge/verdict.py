@@ -80,13 +80,13 @@ def judged(history: History) -> dict[str, Value | None]:
 def deviations(
     stored: Mapping[str, float | None], right: Mapping[str, Value | None], history: History
 ) -> dict[str, float]:
-    """By column, how far the stored value is from the right one, relative to the larger of that and
+    """By column stored, how far its value is from the right one, relative to the larger of that and
     the column's scale; infinite where one of the two alone is None."""
     found = {}
     # A run that read further back than it had to has seen it.
     old_hole = history.after_old_hole(LONGEST_HISTORY) is not history
-    for column, output in _OUTPUTS.items():
-        mine, theirs = stored[column], right[column]
+    for column, mine in stored.items():
+        output, theirs = _OUTPUTS[column], right[column]
         if theirs is UNDECIDED or (old_hole and mine is None and output.history):
             found[column] = 0.0
         elif mine is None or theirs is None:

@@ -20,7 +20,7 @@ import psycopg
 from screener_analyzer.engine import compute
 from screener_analyzer.panel import Matrix, chunks, panel
 from screener_analyzer.reference import Ta
-from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY, Indicator
+from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY, REGISTRY, Indicator
 from screener_local.bench.figures import Figure
 from screener_local.bench.measured import Measured, measured
 from screener_local.bench.systems import database, say
@@ -188,6 +188,7 @@ def measure() -> Iterator[Figure]:
         assets = ASSETS // HISTORY_PART
         prepare(postgres, assets, LONGEST_HISTORY + HISTORY_DAYS)
         since = np.busday_offset(np.datetime64(LAST), 1 - HISTORY_DAYS)
-        history = run_analyzer(postgres, "history", {"history": {"from": str(since)}})
+        wanted = {"from": str(since), "columns": list(COLUMNS[:SEED_COLUMNS])}
+        history = run_analyzer(postgres, "history", {"history": wanted})
         yield Figure("indicators_history_s", history.seconds * ASSETS / assets, "s")
         yield Figure("analyzer_peak_mib", max(run.mib for run in (first, *runs, history)), "MiB")

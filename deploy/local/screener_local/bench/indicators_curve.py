@@ -75,7 +75,7 @@ def compute_chunk(packed: list[bytes], carried: Carried | None) -> tuple[int, Ca
         if not walked.holds(bars).all():
             raise PartFailed("analyzer", "it would walk through all bars again")
     ids = np.arange(len(packed), dtype=np.int32)
-    rows, states, _ = rows_of(ids, bars, usual=LONGEST_HISTORY, known=known, walked=walked)
+    rows, _, states, _ = rows_of(ids, bars, known=known, walked=walked)
     if len(rows) != len(packed):
         raise PartFailed("analyzer", f"{len(packed) - len(rows)} assets could not be computed")
     columns = [rows.values[column] for column in COLUMNS]

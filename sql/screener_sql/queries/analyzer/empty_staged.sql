@@ -1,0 +1,2 @@
+-- The transaction may store more rows.
+TRUNCATE pg_temp.staged
