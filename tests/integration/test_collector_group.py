@@ -259,8 +259,15 @@ def test_told_to_end_it_keeps_what_it_has_and_gives_back_the_rest(
     world.assert_ledgers_agree()
 
 
-def test_what_another_worker_took_over_is_accounted_for(world: World, codes: list[str]) -> None:
+@pytest.mark.parametrize(
+    "later_s", [pytest.param(0.0, id="at once"), pytest.param(2.0, id="one answer later")]
+)
+def test_what_another_worker_took_over_is_accounted_for(
+    world: World, codes: list[str], later_s: float
+) -> None:
     plan_all(world, codes[:3])
+    # An answer that comes later is closed in another batch, and its fetch taken back before.
+    world.simulator.admin("faults", [eod(codes[2], latency_s=later_s)])
     dead = world.value(
         "INSERT INTO workers (execution_id, slice, pod) VALUES ('run-1', 'swiss', 'x') RETURNING id"
     )
