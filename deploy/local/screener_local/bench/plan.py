@@ -28,6 +28,8 @@ NAMES = tuple(f"plan{what}_ms_{size}" for size in SIZES for what in ("", "_store
 RUNS = {21_817: 11, 1_000_000: 5}
 STORED = {21_817: 11, 1_000_000: 1}
 """How many of the runs, the last ones, are stored too; a million assets have 3.2 million items."""
+PLAIN = {21_817: 3, 1_000_000: 1}
+"""Runs of the plain way, which takes a minute for a million."""
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
 HISTORY_FROM = date(2024, 11, 24)
 SHARES = {
@@ -173,7 +175,7 @@ def measure() -> Iterator[Figure]:
             runs = [plan_ms(owner, store=left <= STORED[size]) for left in range(RUNS[size], 0, -1)]
             decided = [run[0] for run in runs]
             stored = [run[1] for run in runs if len(run) > 1]
-            plain = [pandas_ms(owner) for _ in range(3)]
+            plain = [pandas_ms(owner) for _ in range(PLAIN[size])]
             say(f"plan of {size}: {spread(decided)}; stored: {spread(stored)}")
             yield Figure(
                 f"plan_ms_{size}", statistics.median(decided), "ms", statistics.median(plain)
