@@ -22,6 +22,7 @@ import numpy as np
 
 from screener_analyzer.computing import Computed, rows_of
 from screener_analyzer.history import history_of
+from screener_analyzer.memory import keep_nothing_large
 from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Adjusted, Spec
 from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store
@@ -43,7 +44,8 @@ TOLERANCE = 1e-6
 """The largest deviation of a row from the judge's, relative, that is stored."""
 MOST_DUE = 0.25
 """A chunk of which blocks of bars are due for a larger part is stored before the next is computed:
-memory would have to hold the bars of three chunks, as on the first day of all assets."""
+memory would have to hold the bars of three chunks, as on the first day of all assets. Nor is memory
+kept for the next then."""
 WAIT_S = 1.0
 """Between two looks at items that another worker holds, or whose assets are being written."""
 MESSAGE_LENGTH = 512
@@ -294,7 +296,7 @@ class _Ender:
         assert self._in_hand is None, "a chunk is ended when the one before it is"
         self._worker.check()
         self._in_hand = self._thread.submit(self._end, chunk, results, computed)
-        if len(chunk.blocks_due) > len(chunk.works) * MOST_DUE:
+        if _is_large(chunk):
             wait([self._in_hand])
 
     def _end(self, chunk: Chunk, results: Sequence[Result], computed: Computed) -> int:
@@ -344,9 +346,15 @@ def _next_computed(
     if chunk is None:
         return None
     pause(0)
+    if _is_large(chunk):
+        keep_nothing_large()
     results, computed = results_of(chunk, spec)
     pause(0)
     return chunk.to_store(), results, computed
+
+
+def _is_large(chunk: Chunk) -> bool:
+    return len(chunk.blocks_due) > len(chunk.works) * MOST_DUE
 
 
 def _end_chunk(

@@ -36,6 +36,8 @@ from screener_sql.connect import connect, translated
 
 FIRST_DAY = dt.date(1, 1, 1)
 LAST_DAY = dt.date(9999, 12, 31)
+ANSWER = 250
+"""Of how many assets the bars are asked for at once."""
 WHOLE_GROUP = 100
 """Of how many assets all bars are held at once."""
 DAYS_A_BAR = 1.5
@@ -513,12 +515,13 @@ class Store:
         return found
 
     def _packed(self, name: str, asset_ids: Sequence[int], **parameters: Any) -> dict[int, bytes]:
-        if not asset_ids:
-            return {}
+        found: dict[int, bytes] = {}
         with self._connection.cursor(binary=True) as cursor:
-            return dict(
-                cursor.execute(query(name), {"asset_ids": list(asset_ids), **parameters}).fetchall()
-            )
+            # An answer is there twice until it is taken over.
+            for part in chunks(len(asset_ids), ANSWER):
+                some = columns.integers(asset_ids[part])
+                found |= cursor.execute(query(name), {"asset_ids": some, **parameters}).fetchall()
+        return found
 
     def _end(
         self,
