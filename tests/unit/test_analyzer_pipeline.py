@@ -85,10 +85,11 @@ class FakeStore:
             self.database.happened.append(("end", sorted(mine)))
 
     def store(self, rows: Rows, read_at: dt.datetime) -> dict[int, int]:
-        self.on_store(rows.asset_ids.tolist())
+        if len(rows):
+            self.on_store(rows.asset_ids.tolist())
         return {}
 
-    def sample(self, rows: Sequence[tuple[int, dt.date]], read_at: dt.datetime) -> list[Sampled]:
+    def sample(self, rows: Rows, read_at: dt.datetime) -> list[Sampled]:
         found = bars(1)
         history = judge.History.of(found.values, found.splits, found.dates)
         right = {
@@ -98,14 +99,14 @@ class FakeStore:
         return [
             Sampled(
                 f"A{asset_id}.MC",
-                day,
+                day_of(day),
                 right | ({"rsi_14": 99.0} if asset_id in self.wrong else {}),
                 found.dates,
                 found.values,
                 found.splits,
                 minor_units=1.0,
             )
-            for asset_id, day in rows
+            for asset_id, day in zip(rows.asset_ids.tolist(), rows.days.tolist(), strict=True)
         ]
 
     @contextmanager
@@ -348,14 +349,14 @@ def test_nothing_more_is_stored_by_a_worker_that_has_lost_its_lock() -> None:
 
 def test_the_rows_that_are_sampled_are_the_chunks_own() -> None:
     world = World(4)
-    asked: list[tuple[int, dt.date]] = []
+    asked: list[tuple[int, int]] = []
     plain = world.store.sample
 
-    def sample(rows: Sequence[tuple[int, dt.date]], read_at: dt.datetime) -> list[Sampled]:
-        asked.extend(rows)
+    def sample(rows: Rows, read_at: dt.datetime) -> list[Sampled]:
+        asked.extend(zip(rows.asset_ids.tolist(), rows.days.tolist(), strict=True))
         return plain(rows, read_at)
 
     world.store.sample = sample  # type: ignore[method-assign]
     assert world.run() is ExitCode.DONE
     assert sorted(asset_id for asset_id, _ in asked) == [1, 2, 3, 4]
-    assert {day for _, day in asked} == {day_of(8_000 + BARS - 1)}
+    assert {day for _, day in asked} == {8_000 + BARS - 1}
