@@ -148,7 +148,8 @@ class _OfPanel:
         found = Rows(
             asset_ids,
             bars.dates[ends - 1],
-            {column: values[0] for column, values in columns.items()},
+            # Copies, or a row would hold all that it is a part of.
+            {column: values[0].copy() for column, values in columns.items()},
             bars.lengths.astype(np.int32),
         )
         # A bar that was set aside has no row.
