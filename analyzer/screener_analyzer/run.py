@@ -32,10 +32,10 @@ from screener_sql.model import ErrorCode, ExitCode
 
 logger = logging.getLogger(__name__)
 
-HISTORY_SHARE = 8
+HISTORY_SHARE = 6
 """So many times fewer items at least are a chunk where a history is computed, as all bars are read
 of it."""
-HISTORY_VALUES, HISTORY_MORE = 6_000, 20
+HISTORY_VALUES, HISTORY_MORE = 9_000, 20
 """So many values of the days of a history take as much room as an item of another run; a day takes
 that of so many values more than its columns, for its bar."""
 EXTRA_SHARE = 10

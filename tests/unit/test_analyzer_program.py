@@ -241,10 +241,10 @@ def test_a_long_history_gives_the_last_row_of_a_run_without_one() -> None:
     ("since", "columns", "items"),
     [
         (None, 120, 1000),
-        ("2026-11-20", 1, 125),
-        ("2023-01-20", 31, 111),
-        ("2023-01-20", 120, 41),
-        ("1990-01-01", 120, 4),
+        ("2026-11-20", 1, 166),
+        ("2023-01-20", 31, 166),
+        ("2023-01-20", 120, 62),
+        ("1990-01-01", 120, 6),
     ],
 )
 def test_the_more_a_history_asks_for_the_fewer_assets_are_computed_at_once(
