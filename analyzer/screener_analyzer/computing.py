@@ -89,22 +89,27 @@ def rows_of(
     return computed
 
 
-def apart(asset_ids: NDArray[np.int32], compute_part: Callable[[slice], Computed]) -> Computed:
-    """What is computed of all the assets; where that raises an error, of all but those at fault,
-    which are found by halving."""
-
-    def of(part: slice) -> Computed:
-        try:
-            return compute_part(part)
-        except Exception as error:
-            if part.stop - part.start == 1:
-                asset_id = int(asset_ids[part.start])
-                logger.exception("computing failed", extra={"asset_id": asset_id})
-                return Computed.nothing()._replace(faults={asset_id: error})
-        half = (part.start + part.stop) // 2
-        return of(slice(part.start, half)).with_more(of(slice(half, part.stop)))
-
-    return of(slice(0, len(asset_ids)))
+def apart(
+    asset_ids: NDArray[np.int32],
+    compute_part: Callable[[slice], Computed],
+    part: slice | None = None,
+) -> Computed:
+    """What is computed of all the assets (or a part of them); where that raises an error, of all
+    but those at fault, which are found by halving."""
+    # No function within, which would hold itself, and with it all bars, until a collection.
+    begin, end = (0, len(asset_ids)) if part is None else (part.start, part.stop)
+    try:
+        return compute_part(slice(begin, end))
+    except Exception as error:
+        if end - begin == 1:
+            asset_id = int(asset_ids[begin])
+            logger.exception("computing failed", extra={"asset_id": asset_id})
+            return Computed.nothing()._replace(faults={asset_id: error})
+    half = (begin + end) // 2
+    first, second = (
+        apart(asset_ids, compute_part, slice(*ends)) for ends in ((begin, half), (half, end))
+    )
+    return first.with_more(second)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,5 +1,8 @@
 """What is carried, gone on from: the columns equal those of walks from the first bar."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -178,3 +181,17 @@ def test_every_walk_of_the_registry_can_be_resumed() -> None:
     # What adds up has a state of its own, and means of closes come with MACD.
     kinds = {type(name) for name in walked.layout()} | {Flows, Ema}
     assert {kind.__name__ for kind in kinds} == {one.__name__ for one in Carried.__subclasses__()}
+
+
+def test_what_is_computed_does_not_hold_the_bars() -> None:
+    values = series()
+    bars = bars_of(values)
+    held = weakref.ref(bars.dates)
+    gc.disable()
+    try:
+        found = rows_of(np.arange(len(values), dtype=np.int32), bars, usual=LENGTH)
+        del bars
+        assert held() is None
+        assert len(found.rows) == len(values)
+    finally:
+        gc.enable()
