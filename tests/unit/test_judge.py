@@ -3,6 +3,7 @@ column were wrong."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -201,3 +202,11 @@ def test_no_class_of_ta_changes_the_series_that_all_are_fed_with() -> None:
         getattr(built, reference.method)()
         for name, series in fed.items():
             pd.testing.assert_series_equal(series, before[name], obj=f"{name} after {reference}")
+
+
+def test_a_cycle_of_closes_that_long_do_not_move_is_undecided_and_of_others_is_not() -> None:
+    asset = random_asset(3, 400)
+    assert judge.judged(asset.history())["stc"] is not judge.UNDECIDED
+    still = asset.bars.copy()
+    still[340:, :5] = still[339, :5]
+    assert judge.judged(replace(asset, bars=still).history())["stc"] is judge.UNDECIDED

@@ -10,6 +10,7 @@ import math
 from enum import Enum
 
 import numpy as np
+import pandas as pd
 
 from screener_analyzer.judge.history import History, Series
 from screener_analyzer.judge.lines import Lines
@@ -29,6 +30,8 @@ Values = tuple[Value, ...]
 _FIRST_DAY = dt.date(2000, 1, 1)
 _CLEAR = 1e-9
 """Two lines that are nearer to each other, relative to their size, may stand either way."""
+_CYCLE_REACH = 60
+"""Of an average that halves what was with each bar, nothing is left after so many."""
 
 
 def volatility(lines: Lines, *, window: int, days: int) -> Values:
@@ -171,6 +174,21 @@ def macd_crossings(lines: Lines, *, lookback: int) -> Values:
     """Bars since MACD rose above, and fell below, its signal line."""
     above = lines.line(Ta("trend", "MACD", "macd_diff"), 0)[-(lookback + 1) :]
     return _crossings(above, float(lines.history.close[-1]), lookback)
+
+
+def cycle_is_rounding(close: Series) -> bool:
+    """Whether in reach of the last bar there is one where Schaff's cycle is a ratio of differences
+    below what arithmetic can tell, as a while after the last move of a close: which bars count as
+    gaps is then up to the last bit."""
+    closes = pd.Series(close)
+    fast, slow = (closes.ewm(span=span, adjust=False).mean() for span in (23, 50))
+    line = fast - slow
+    for size in (float(closes.iloc[-1]), 100.0):
+        low, high = line.rolling(10).min(), line.rolling(10).max()
+        if bool(((high - low).iloc[-_CYCLE_REACH:] <= _CLEAR * size).any()):
+            return True
+        line = (100 * (line - low) / (high - low)).ewm(span=3, adjust=False).mean()
+    return False
 
 
 def strength_crossings(lines: Lines, *, low: float, high: float, lookback: int) -> Values:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from screener_analyzer.judge import definitions
-from screener_analyzer.judge.definitions import UNDECIDED, Value, Values
+from screener_analyzer.judge.definitions import UNDECIDED, Value, Values, cycle_is_rounding
 from screener_analyzer.judge.history import History
 from screener_analyzer.judge.lines import Lines
 from screener_analyzer.reference import Ta
@@ -69,6 +69,8 @@ def judged(history: History) -> dict[str, Value | None]:
             if isinstance(output.reference, Ta) and len(history) >= output.minimum_bars:
                 of = lines if output.history else whole
                 values[column] = of.last(output.reference, output.history)
+        if "stc" in values and cycle_is_rounding(lines.history.close):
+            values["stc"] = UNDECIDED
     found: dict[str, Value | None] = dict.fromkeys(COLUMNS)
     for column, value in values.items():
         known = value is UNDECIDED or math.isfinite(value)
