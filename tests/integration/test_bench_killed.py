@@ -16,7 +16,9 @@ from screener_local.background import ProcessIdentity
 pytestmark = pytest.mark.integration
 
 BENCH = """
-import sys, time, types
+import signal, sys, time, types
+# As of a terminal, whatever these tests are run by.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from screener_local import bench
 from screener_local.bench.systems import database
 
