@@ -1,13 +1,13 @@
 """Core: stored bars of many assets, one asset after another, and what goes with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from screener_analyzer.binary import Days
-from screener_analyzer.panel import Matrix
+from screener_analyzer.panel import Adjusted, Matrix, Panel, Resumed, State, panel
 
 TO_UNIX_DAYS = 10957
 """From days since 2000-01-01 to days since 1970-01-01."""
@@ -50,17 +50,7 @@ class Bars:
 
     def only(self, assets: NDArray[np.bool_]) -> "Bars":
         """The bars of some of the assets, and none of the others, which are still there."""
-        if assets.all():
-            return self
-        kept = np.repeat(assets, self.lengths)
-        return Bars(
-            self.dates[kept],
-            self.values.T[:, kept].T,
-            np.where(assets, self.lengths, 0),
-            self.splits[kept],
-            self.benchmark[kept],
-            self.minor_units,
-        )
+        return self.where(np.repeat(assets, self.lengths))
 
     def where(self, kept: NDArray[np.bool_]) -> "Bars":
         """Some of the bars of all the assets."""
@@ -81,14 +71,31 @@ class Bars:
         """The bars of some of the assets."""
         if assets.all():
             return self
-        kept = np.repeat(assets, self.lengths)
-        return Bars(
-            self.dates[kept],
-            self.values[kept],
-            self.lengths[assets],
-            self.splits[kept],
-            self.benchmark[kept],
-            self.minor_units[assets],
+        some = self.only(assets)
+        return replace(some, lengths=self.lengths[assets], minor_units=self.minor_units[assets])
+
+    def panel(
+        self,
+        *,
+        adjusted: Adjusted,
+        state: State | None = None,
+        whole: NDArray[np.bool_] | None = None,
+        resumed: Resumed | None = None,
+        mark: int | None = None,
+    ) -> Panel:
+        """Side by side; the rest is as in `panel.panel`."""
+        return panel(
+            self.values,
+            self.lengths.tolist(),
+            dates=self.dates + np.int32(TO_UNIX_DAYS),
+            split_factors=self.splits,
+            benchmark=self.benchmark,
+            minor_units=self.minor_units,
+            state=state,
+            whole=whole,
+            resumed=resumed,
+            mark=mark,
+            adjusted=adjusted,
         )
 
 

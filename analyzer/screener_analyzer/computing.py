@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from screener_analyzer.bars import TO_UNIX_DAYS, Bars
+from screener_analyzer.bars import Bars
 from screener_analyzer.engine import compute, state
-from screener_analyzer.panel import Adjusted, State, panel
+from screener_analyzer.panel import Adjusted, State, chunks
 from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY, Indicator
 from screener_analyzer.rows import Rows
 from screener_analyzer.states import States
@@ -70,10 +70,10 @@ def rows_of(
     computed = Computed.nothing()
     long = bars.lengths > usual
     resumed = np.zeros(len(asset_ids), dtype=np.bool_) if walked is None else walked.holds(bars)
-    groups = [np.flatnonzero(resumed), np.flatnonzero(~long & ~resumed)]
+    groups = [(np.flatnonzero(resumed), walked), (np.flatnonzero(~long & ~resumed), None)]
     longer = np.flatnonzero(long)
-    groups += [longer[at : at + LONG_GROUP] for at in range(0, len(longer), LONG_GROUP)]
-    for group in groups:
+    groups += [(longer[part], None) for part in chunks(len(longer), LONG_GROUP)]
+    for group, held in groups:
         if len(group):
             chosen = np.zeros(len(asset_ids), dtype=np.bool_)
             chosen[group] = True
@@ -81,7 +81,8 @@ def rows_of(
                 asset_ids[chosen],
                 bars.of(chosen),
                 known.of(chosen),
-                None if walked is None else walked.of(chosen),
+                None if held is None else held.of(chosen),
+                walked is not None,
                 adjusted,
                 indicators,
             )
@@ -120,26 +121,21 @@ class _OfPanel:
     bars: Bars
     known: State
     walked: Walked | None
+    """What all of them go on from; None: from their first bars."""
+    marked: bool
+    """Whether what walks come to is to be among the states."""
     adjusted: Adjusted
     indicators: Sequence[Indicator]
 
     def part(self, part: slice) -> Computed:
         """Of some of the assets."""
         asset_ids, bars = self.asset_ids[part], self.bars.part(part.start, part.stop)
-        walked = None if self.walked is None else self.walked.of(part)
         ends = np.cumsum(bars.lengths)
         rows = int(bars.lengths.max())
-        resumed = walked is not None and walked.holds(bars).all()
-        marked = walked is not None and rows > BACK
-        matrices = panel(
-            bars.values,
-            bars.lengths.tolist(),
-            dates=bars.dates + np.int32(TO_UNIX_DAYS),
-            split_factors=bars.splits,
-            benchmark=bars.benchmark,
-            minor_units=bars.minor_units,
+        marked = self.marked and rows > BACK
+        matrices = bars.panel(
             state=self.known.of(part),
-            resumed=walked.resumed(rows) if walked is not None and resumed else None,
+            resumed=None if self.walked is None else self.walked.of(part).resumed(rows),
             mark=rows - 1 - BACK if marked else None,
             adjusted=self.adjusted,
         )

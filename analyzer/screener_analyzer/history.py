@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from screener_analyzer.bars import TO_UNIX_DAYS, UNMOVED, Bars, unmoved
+from screener_analyzer.bars import UNMOVED, Bars, unmoved
 from screener_analyzer.binary import Days
 from screener_analyzer.computing import Computed, apart, rows_of
 from screener_analyzer.engine import compute, state
-from screener_analyzer.panel import Adjusted, Matrix, Panel, State, panel, transposed
+from screener_analyzer.panel import Adjusted, Matrix, Panel, State, transposed
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY, REGISTRY
 from screener_analyzer.rows import Rows
 
@@ -60,17 +60,7 @@ class _History:
         """Of some of the assets."""
         asset_ids, bars = self.asset_ids[part], self.bars.part(part.start, part.stop)
         known = self.known.of(part)
-        matrices = panel(
-            bars.values,
-            bars.lengths.tolist(),
-            dates=bars.dates + np.int32(TO_UNIX_DAYS),
-            split_factors=bars.splits,
-            benchmark=bars.benchmark,
-            minor_units=bars.minor_units,
-            state=known,
-            whole=known.new_bars < 0,
-            adjusted=self.adjusted,
-        )
+        matrices = bars.panel(state=known, whole=known.new_bars < 0, adjusted=self.adjusted)
         earlier = self._earlier(asset_ids, bars, matrices)
         at_last = State(state(matrices).values, np.zeros(len(asset_ids), dtype=np.intp))
         del matrices
@@ -90,7 +80,7 @@ class _History:
         in_matrix = np.arange(rows) >= (rows - counts)[:, np.newaxis]
         values: dict[str, NDArray[np.float64]] = {}
         for indicator in REGISTRY:
-            if not any(output.column in self.columns for output in indicator.outputs):
+            if not set(indicator.columns) & set(self.columns):
                 continue
             # One after another: rows of many days are what memory is bound by.
             for column, matrix in compute(matrices, [indicator], rows=rows + 1).items():

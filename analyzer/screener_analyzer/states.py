@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from screener_analyzer.bars import TO_UNIX_DAYS, Bars
+from screener_analyzer.bars import Bars
 from screener_analyzer.binary import Days
 from screener_analyzer.engine import state
-from screener_analyzer.panel import STATE, Adjusted, Matrix, State, panel
+from screener_analyzer.panel import STATE, Adjusted, Matrix, State
 from screener_analyzer.registry import LONGEST_HISTORY
 from screener_analyzer.walked import unknown
 
@@ -89,12 +89,5 @@ def added_up(whole: Bars, *, adjusted: Adjusted, since: int | None = None) -> St
     if since is not None:
         of_asset = np.repeat(np.arange(len(wanted)), whole.lengths)
         wanted = np.bincount(of_asset[whole.dates >= since], minlength=len(wanted))
-    matrices = panel(
-        whole.values,
-        whole.lengths.tolist(),
-        dates=whole.dates + np.int32(TO_UNIX_DAYS),
-        split_factors=whole.splits,
-        adjusted=adjusted,
-        whole=np.ones(len(wanted), dtype=np.bool_),
-    )
+    matrices = whole.panel(adjusted=adjusted, whole=np.ones(len(wanted), dtype=np.bool_))
     return state(matrices, np.minimum(wanted, whole.lengths - 1))
