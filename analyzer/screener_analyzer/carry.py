@@ -305,20 +305,23 @@ class Macd(Carried):
 
 
 class _MacdWalk(Walk):
-    def __init__(self, panel: Panel, macd: Macd) -> None:
-        self._fast, self._slow = _EmaWalk(panel, macd.fast), _EmaWalk(panel, macd.slow)
-        self._parts: dict[Carried, Walk] = {Ema(macd.fast): self._fast, Ema(macd.slow): self._slow}
-        self._signal = Exponential(panel.assets, span(macd.signal))
-        self._begin = panel.since_start(macd.slow - 1)
+    def __init__(self, panel: Panel, name: "Macd | PriceOscillator") -> None:
+        self._fast, self._slow = _EmaWalk(panel, name.fast), _EmaWalk(panel, name.slow)
+        self._parts: dict[Carried, Walk] = {Ema(name.fast): self._fast, Ema(name.slow): self._slow}
+        self._signal = Exponential(panel.assets, span(name.signal))
+        self._begin = panel.since_start(name.slow - 1)
         self._line = np.zeros(panel.assets)
 
     def step(self, number: int) -> None:
         self._fast.step(number)
         self._slow.step(number)
-        line = np.subtract(self._fast.values()[0], self._slow.values()[0], out=self._line)
+        line = self._between(*self._fast.values(), *self._slow.values())
         self._signal.step(line)
         if number in self._begin:
             self._signal.begin_some(self._begin[number], line)
+
+    def _between(self, fast: Row, slow: Row) -> Row:
+        return np.subtract(fast, slow, out=self._line)
 
     def parts(self) -> Mapping[Carried, Walk]:
         return self._parts
@@ -669,33 +672,12 @@ class PriceOscillator(Carried):
         return _PriceOscillatorWalk(panel, self)
 
 
-class _PriceOscillatorWalk(Walk):
-    def __init__(self, panel: Panel, name: PriceOscillator) -> None:
-        self._fast, self._slow = _EmaWalk(panel, name.fast), _EmaWalk(panel, name.slow)
-        self._parts: dict[Carried, Walk] = {Ema(name.fast): self._fast, Ema(name.slow): self._slow}
-        self._signal = Exponential(panel.assets, span(name.signal))
-        self._begin = panel.since_start(name.slow - 1)
-        self._line = np.zeros(panel.assets)
-
-    def step(self, number: int) -> None:
-        self._fast.step(number)
-        self._slow.step(number)
-        slow = self._slow.values()[0]
-        line = np.subtract(self._fast.values()[0], slow, out=self._line)
+class _PriceOscillatorWalk(_MacdWalk):
+    def _between(self, fast: Row, slow: Row) -> Row:
+        line = super()._between(fast, slow)
         line /= slow
         line *= 100
-        self._signal.step(line)
-        if number in self._begin:
-            self._signal.begin_some(self._begin[number], line)
-
-    def parts(self) -> Mapping[Carried, Walk]:
-        return self._parts
-
-    def carries(self) -> tuple[Row, ...]:
-        return *self._fast.carries(), *self._slow.carries(), self._signal.now
-
-    def values(self) -> tuple[Row, ...]:
-        return self._line, self._signal.now
+        return line
 
 
 @dataclass(frozen=True, slots=True)
