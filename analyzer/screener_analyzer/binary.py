@@ -43,7 +43,7 @@ def unpack(packed: Sequence[bytes]) -> tuple[Days, Matrix, NDArray[np.intp]]:
     """Bars of assets, one bytes an asset -> dates, (bars, open high low close adj_close volume),
     bars of each asset. Each asset's bars ascend by date, whatever order they came in; one whose
     close is NaN has no volume either. A field's values are beside each other in memory."""
-    lengths = np.array([len(each) // PACKED.itemsize for each in packed], dtype=np.intp)
+    lengths = np.array([count(each) for each in packed], dtype=np.intp)
     dates = np.empty(lengths.sum(), dtype=np.int32)
     fields = np.empty((6, len(dates)))
     begin = 0
@@ -89,10 +89,15 @@ def last(
     return dates[kept], values.T[:, kept].T, np.minimum(lengths, bars)
 
 
+def microseconds_of(when: dt.datetime) -> int:
+    """The number that Postgres counts a timestamptz by."""
+    since = when - dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+    return since // dt.timedelta(microseconds=1)
+
+
 def timestamp(when: dt.datetime) -> bytes:
     """As Postgres takes a timestamptz."""
-    since = when - dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-    return (since // dt.timedelta(microseconds=1)).to_bytes(8, "big", signed=True)
+    return microseconds_of(when).to_bytes(8, "big", signed=True)
 
 
 def encode(

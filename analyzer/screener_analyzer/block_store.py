@@ -79,7 +79,7 @@ class BlockStore:
             )
         for asset_id, _, block, walked in blocks:
             more = later.get(asset_id, b"")
-            later_bars = len(more) // binary.PACKED.itemsize
+            later_bars = binary.count(more)
             found.walked[asset_id] = walked, later_bars
             # No more than are read of an asset: the block is in the order of its days.
             surplus = len(block) + len(more) - LONGEST_HISTORY * binary.PACKED.itemsize

@@ -7,6 +7,7 @@ The statement casts each to the type of its array.
 import datetime as dt
 import struct
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from numpy.typing import ArrayLike
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from screener_analyzer import binary
+
 _INT4, _INT8, _FLOAT8, _TEXT, _DATE, _TIMESTAMPTZ = 23, 20, 701, 25, 1082, 1184
 """Of the elements, in Postgres' catalogue."""
-_EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _NULL = struct.pack(">i", -1)
 
 
@@ -59,11 +61,8 @@ def dates(days: ArrayLike) -> Column:
 
 def moments(values: Iterable[dt.datetime]) -> Column:
     """A timestamptz[]."""
-    known: dict[dt.datetime, int] = {}
-    for value in (values := list(values)):
-        if value not in known:
-            known[value] = (value - _EPOCH) // dt.timedelta(microseconds=1)
-    return _numbers(_TIMESTAMPTZ, [known[value] for value in values], ">i8")
+    of_moment = cache(binary.microseconds_of)
+    return _numbers(_TIMESTAMPTZ, [of_moment(value) for value in values], ">i8")
 
 
 def texts(values: Sequence[str | None]) -> Column:

@@ -50,8 +50,8 @@ class Walked:
         return Walked(self.values[:, assets], self.new_bars[assets])
 
     def holds(self, bars: Bars) -> NDArray[np.bool_]:
-        """Of which of these assets it can be gone on from: those of as many bars as runs read whose
-        factors are what they were."""
+        """Of which of these assets it can be gone on from: those whose factors are what they were,
+        and of which no more bars are there than runs read usually, nor too few before."""
         before = bars.lengths - self.new_bars
         held: NDArray[np.bool_] = (self.new_bars >= 0) & (before >= LEAST_BEFORE)
         held &= bars.lengths <= LONGEST_HISTORY
@@ -99,6 +99,7 @@ def layout() -> Mapping[Hashable, int]:
     return {name: len(carried) for name, carried in matrices.marked.items() if len(carried)}
 
 
+@cache
 def size() -> int:
     """How many numbers there are of an asset."""
     return _BASES + sum(layout().values())
@@ -124,9 +125,10 @@ def is_known(packed: bytes | None) -> bool:
 
 def unpack(packed: Sequence[bytes | None]) -> tuple[Matrix, NDArray[np.bool_]]:
     """What `pack` was given, and of which assets it is known."""
-    known = [text for text in packed if text is not None and is_known(text)]
-    texts = b"".join(text[len(_made_by()) :] for text in known)
+    known = [is_known(text) for text in packed]
+    texts = (
+        text[len(_made_by()) :] for text, ours in zip(packed, known, strict=True) if ours and text
+    )
     values = unknown(len(packed))
-    which = np.array([is_known(text) for text in packed], dtype=np.bool_)
-    values[:, which] = np.frombuffer(texts, "<f8").reshape(-1, size()).T
-    return values, which
+    values[:, known] = np.frombuffer(b"".join(texts), "<f8").reshape(-1, size()).T
+    return values, np.array(known, dtype=np.bool_)
