@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from market import Asset, add_assets, open_execution
+from market import Asset, add_assets, add_sessions, open_execution
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow, dict_row
 from psycopg.sql import SQL, Identifier, Literal
-from simulator_fixture import Simulator
+from simulator_fixture import DATA_MOMENT, Simulator
 
 Owner = Connection[TupleRow]
 
@@ -326,3 +326,15 @@ def kill(process: "subprocess.Popen[str]") -> None:
     """kill -9, and waits for it."""
     process.send_signal(signal.SIGKILL)
     process.communicate()
+
+
+@contextmanager
+def world_of_two(owner: Owner, simulator: Simulator, first: date, last: date) -> Iterator[World]:
+    """Assets A and B of SW, in francs, with sessions of these days, of which nothing is stored."""
+    simulator.clock(data=DATA_MOMENT)
+    with login(owner) as url:
+        world = World(owner, url, simulator)
+        world.add(Asset("A", "SW"), Asset("B", "SW"))
+        world.rows("UPDATE assets SET currency = 'CHF' RETURNING id")
+        add_sessions(owner, "SW", first, last)
+        yield world

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from analyzer_world import Owner, carry_out, items, plan, rows_of
-from collector_world import World, login
-from market import Asset, add_sessions
-from simulator_fixture import DATA_MOMENT, Simulator
+from collector_world import World, world_of_two
+from simulator_fixture import Simulator
 
 pytestmark = pytest.mark.integration
 
@@ -103,12 +102,7 @@ def state(world: World, code: str = "A") -> Row:
 @pytest.fixture
 def world(owner: Owner, simulator: Simulator) -> Iterator[World]:
     """Assets A and B, of which nothing is stored."""
-    simulator.clock(data=DATA_MOMENT)
-    with login(owner) as url:
-        world = World(owner, url, simulator)
-        world.add(Asset("A", "SW"), Asset("B", "SW"))
-        world.rows("UPDATE assets SET currency = 'CHF' RETURNING id")
-        add_sessions(owner, "SW", FIRST, SESSIONS[-1])
+    with world_of_two(owner, simulator, FIRST, SESSIONS[-1]) as world:
         yield world
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from collector_world import Owner, World, login
-from market import Asset, add_sessions
-from simulator_fixture import DATA_MOMENT, Simulator
+from collector_world import Owner, World, world_of_two
+from market import add_sessions
+from simulator_fixture import Simulator
 
 pytestmark = pytest.mark.integration
 
@@ -19,12 +19,7 @@ EX = SESSIONS[3]
 
 @pytest.fixture
 def world(owner: Owner, simulator: Simulator) -> Iterator[World]:
-    simulator.clock(data=DATA_MOMENT)
-    with login(owner) as url:
-        world = World(owner, url, simulator)
-        world.add(Asset("A", "SW"), Asset("B", "SW"))
-        world.rows("UPDATE assets SET currency = 'CHF' RETURNING id")
-        add_sessions(owner, "SW", FIRST, SESSIONS[-1])
+    with world_of_two(owner, simulator, FIRST, SESSIONS[-1]) as world:
         yield world
 
 
