@@ -104,10 +104,13 @@ def encode(
     fields: Sequence[NDArray[Any]],
     alike: Sequence[bytes] = (),
     json: Sequence[bytes | None] | None = None,
+    chosen: NDArray[np.intp] | None = None,
 ) -> Iterator[bytes]:
     """The input of a binary COPY, in parts: one array a column, int32 or float64 (NaN for NULL);
-    then columns that are the same in every row, as Postgres takes their values; last a column of
-    jsonb, one text a row (None for NULL; without `json`, NULL everywhere)."""
+    then columns that are the same in every row, as Postgres takes their values; last, where it is
+    given, a column of jsonb, one text a row (None for NULL). `chosen`: the numbers of the rows that
+    are wanted, in the order in which they are (None: all)."""
+    chosen = np.arange(len(fields[0])) if chosen is None else chosen
     layout: list[tuple[str, str]] = [("fields", ">i2")]
     for number, field in enumerate(fields):
         value = field.dtype.newbyteorder(">").str
@@ -115,41 +118,44 @@ def encode(
     dtype = np.dtype(layout)
     after = b"".join(len(value).to_bytes(4, "big") + value for value in alike)
     empty = np.zeros((), dtype)
-    empty["fields"] = len(fields) + len(alike) + 1
+    empty["fields"] = len(fields) + len(alike) + (json is not None)
     for number, field in enumerate(fields):
         empty[f"size {number}"] = field.itemsize
-    line = np.frombuffer(empty.tobytes() + after + _NULL, np.uint8)
+    line = np.frombuffer(empty.tobytes() + after, np.uint8)
     # Bytes, of which the fields are a view: numpy copies a row of a structure field by field.
-    lines = np.empty((min(_ROWS, len(fields[0])), len(line)), np.uint8)
+    lines = np.empty((min(_ROWS, len(chosen)), len(line)), np.uint8)
     yield _HEADER
-    for begin in range(0, len(fields[0]), _ROWS):
-        part = slice(begin, begin + _ROWS)
-        now = lines[: len(fields[0][part])]
+    for begin in range(0, len(chosen), _ROWS):
+        part = chosen[begin : begin + _ROWS]
+        now = lines[: len(part)]
         now[:] = line
         rows = now[:, : dtype.itemsize].view(dtype)[:, 0]
-        kept = np.ones(now.shape, dtype=np.bool_)
+        kept: NDArray[np.bool_] | None = None
         for number, field in enumerate(fields):
             rows[f"value {number}"] = values = field[part]
             if (missing := np.isnan(values)).any():
                 rows[f"size {number}"][missing] = -1
                 offset = dtype.fields[f"value {number}"][1]  # type: ignore[index]
+                kept = np.ones(now.shape, dtype=np.bool_) if kept is None else kept
                 kept[missing, offset : offset + field.itemsize] = False
         if json is None:
-            yield now[kept].tobytes()
+            # Most parts have every value, and what is kept costs more than all else.
+            yield now.tobytes() if kept is None else now[kept].tobytes()
         else:
-            yield _with_texts(now, kept, json[part])
+            yield _with_texts(now, kept, [json[number] for number in part.tolist()])
     yield _TRAILER
 
 
 def _with_texts(
-    lines: NDArray[np.uint8], kept: NDArray[np.bool_], texts: Sequence[bytes | None]
+    lines: NDArray[np.uint8], kept: NDArray[np.bool_] | None, texts: Sequence[bytes | None]
 ) -> bytes:
-    """What is kept of each line but for the NULL that it ends with, and its text."""
+    """What is kept of each line (None: all), and its text."""
     out = bytearray()
-    for line, there, text in zip(lines, kept, texts, strict=True):
+    for number, (line, text) in enumerate(zip(lines, texts, strict=True)):
+        out += (line if kept is None else line[kept[number]]).tobytes()
         if text is None:
-            out += line[there].tobytes()
+            out += _NULL
         else:
             value = _JSONB_VERSION + text
-            out += line[there][: -len(_NULL)].tobytes() + len(value).to_bytes(4, "big") + value
+            out += len(value).to_bytes(4, "big") + value
     return bytes(out)

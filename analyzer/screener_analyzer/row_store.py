@@ -1,11 +1,14 @@
 """Adapter: rows of technical_indicators, written in the transaction of whoever ends their items.
 
-Rows of days that have none yet go straight into the table by COPY. All others go through a
-temporary table, which takes several times as long.
+Rows of days that have none yet go straight into the table by COPY, and those that another row of
+their asset follows straight into the partition of their day: the table's trigger tells screens what
+has come, for which each row of the statement is kept, and its rows are inserted one by one; screens
+show the newest row of an asset only. All others go through a temporary table, which takes several
+times as long.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,15 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed, Identifier
 
 from screener_analyzer import binary
-from screener_analyzer.binary import day_of
+from screener_analyzer.binary import Days, day_of
 from screener_analyzer.registry import COLUMNS
 from screener_analyzer.rows import Rows
 from screener_sql import query
+
+_SCHEMA, _NAME = "financial_screener", "technical_indicators"
+_TABLE, _STAGED = Identifier(_SCHEMA, _NAME), Identifier("pg_temp", "staged")
+_FIRST_YEAR = 2000
+"""Days before it share a partition."""
 
 
 class RowStore:
@@ -43,7 +51,11 @@ class RowStore:
             query("analyzer/ensure_partitions"), {"first_day": first, "last_day": last}
         )
         known = self._known(rows, first, last)
-        self._copy("analyzer/copy_rows", rows.where(~known), read_at)
+        followed = np.append(rows.asset_ids[1:] == rows.asset_ids[:-1], False)
+        for partition, chosen in _by_partition(rows.days, np.flatnonzero(followed & ~known)):
+            self._copy(partition, rows, chosen, read_at)
+        newest = np.flatnonzero(~followed & ~known)
+        self._copy(_TABLE, rows, newest, read_at)
         self._replace(rows.where(known), read_at)
         assets, counts = np.unique(rows.asset_ids[known], return_counts=True)
         return dict(zip(assets.tolist(), counts.tolist(), strict=True))
@@ -67,24 +79,54 @@ class RowStore:
         if not self._staged:
             self._connection.execute(_of_columns("analyzer/create_staged", COLUMNS))
             self._staged = True
-        self._copy("analyzer/copy_staged", rows, read_at)
+        self._copy(_STAGED, rows, np.arange(len(rows)), read_at)
         columns = list(rows.values)
         more = ["extra"] if rows.extra is not None or len(columns) == len(COLUMNS) else []
         self._connection.execute(_of_columns("analyzer/store_staged", columns, more))
         self._connection.execute(query("analyzer/empty_staged"))
 
-    def _copy(self, name: str, rows: Rows, read_at: dt.datetime) -> None:
-        if not len(rows):
+    def _copy(
+        self,
+        table: Identifier,
+        rows: Rows,
+        chosen: NDArray[np.intp],
+        read_at: dt.datetime,
+    ) -> None:
+        """The rows of these numbers, in their order."""
+        if not len(chosen):
             return
-        numbers: list[NDArray[Any]] = [
-            rows.asset_ids, rows.days, *rows.values.values(), rows.bars_used
+        # A column that is not named is NULL, for less.
+        values = {
+            column: numbers
+            for column, numbers in rows.values.items()
+            if not np.isnan(numbers).all()
+        }
+        fields: list[NDArray[Any]] = [
+            rows.asset_ids, rows.days, *values.values(), rows.bars_used
         ]  # fmt: skip
         alike = [binary.timestamp(read_at), self._execution_id.encode()]
         texts = None if rows.extra is None else rows.extra.tolist()
-        statement = _of_columns(name, list(rows.values))
+        columns = [
+            "asset_id", "calculation_date", *values, "bars_used", "calculated_at", "execution_id",
+            *([] if texts is None else ["extra"]),
+        ]  # fmt: skip
+        statement = SQL(query("analyzer/copy_rows").decode()).format(
+            table=table, columns=SQL(", ").join(map(Identifier, columns))
+        )
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for part in binary.encode(numbers, alike, texts):
+            for part in binary.encode(fields, alike, texts, chosen):
                 copy.write(part)
+
+
+def _by_partition(
+    days: Days, chosen: NDArray[np.intp]
+) -> Iterator[tuple[Identifier, NDArray[np.intp]]]:
+    """Of the rows of these numbers those of each partition, as `ensure_partitions` names them."""
+    years = (binary.EPOCH + days[chosen]).astype("datetime64[Y]").astype(np.intp) + 1970
+    years = np.maximum(years, _FIRST_YEAR - 1)
+    for year in np.unique(years).tolist():
+        own = year if year >= _FIRST_YEAR else f"before_{_FIRST_YEAR}"
+        yield Identifier(_SCHEMA, f"{_NAME}_{own}"), chosen[years == year]
 
 
 def _of_columns(name: str, columns: Sequence[str], more: Sequence[str] = ()) -> Composed:

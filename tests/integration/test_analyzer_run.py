@@ -299,6 +299,26 @@ def test_every_day_of_a_history_has_the_row_that_it_would_have_had_then(
                 assert row[column] == pytest.approx(then[column], rel=1e-9)
 
 
+def test_screens_show_the_newest_row_of_a_history_of_years(owner: Owner, analyzer_url: str) -> None:
+    since = date(1999, 12, 1) - FIRST_DAY
+    bars = [bar._replace(date=bar.date + since) for bar in walk(0, 400)]
+    add_assets(owner, [Asset("SAN")])
+    add_bars(owner, "SAN.MC", bars)
+    plan(owner, "run", spec={"history": {"from": str(bars[0].date)}})
+    assert analyze(analyzer_url, "run").code == 0
+    stored = rows_of(owner, "SAN.MC")
+    assert [row["calculation_date"] for row in stored] == [bar.date for bar in bars]
+    assert all(row["last_bar"] == row["calculation_date"] for row in stored)
+    assert [row["bars_used"] for row in stored] == list(range(1, 401))
+    assert owner.execute(
+        "SELECT DISTINCT class.relname FROM financial_screener.technical_indicators AS stored"
+        " JOIN pg_class AS class ON class.oid = stored.tableoid ORDER BY 1"
+    ).fetchall() == [(f"technical_indicators_{part}",) for part in ("2000", "2001", "before_2000")]
+    assert owner.execute(
+        "SELECT last_bar, sma_200, obv FROM financial_screener.v_screener"
+    ).fetchall() == [tuple(stored[-1][name] for name in ("last_bar", "sma_200", "obv"))]
+
+
 def test_a_history_of_some_columns_leaves_the_others_as_they_are(
     owner: Owner, analyzer_url: str
 ) -> None:

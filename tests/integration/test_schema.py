@@ -339,6 +339,16 @@ def test_any_program_may_have_partitions_made(owner: Owner) -> None:
     owner.execute("SELECT financial_screener.ensure_partitions('2026-01-01', '2026-12-31')")
 
 
+def test_the_analyzer_writes_into_every_partition_of_indicators(owner: Owner) -> None:
+    owner.execute("SELECT financial_screener.ensure_partitions('1990-01-01', '2031-05-05')")
+    refused = owner.execute(
+        "SELECT inhrelid::regclass::text FROM pg_inherits"
+        " WHERE inhparent = 'financial_screener.technical_indicators'::regclass"
+        "   AND NOT has_table_privilege('screener_analyzer', inhrelid, 'INSERT')"
+    ).fetchall()
+    assert refused == []
+
+
 def test_a_worker_is_alive_while_its_lock_is_held(owner: Owner) -> None:
     alive = "SELECT financial_screener.worker_is_alive(7)"
     assert owner.execute(alive).fetchone() == (False,)

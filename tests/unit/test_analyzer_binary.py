@@ -56,8 +56,8 @@ def test_rows_are_encoded_as_copy_wants_them() -> None:
     encoded = encode(
         [np.array([1, 2], dtype=np.int32), np.array([0.5, -np.inf]), np.array([7.0, 8.0])]
     )
-    rows = struct.pack(">hiiididi", 4, 4, 1, 8, 0.5, 8, 7.0, -1) + struct.pack(
-        ">hiiididi", 4, 4, 2, 8, -np.inf, 8, 8.0, -1
+    rows = struct.pack(">hiiidid", 3, 4, 1, 8, 0.5, 8, 7.0) + struct.pack(
+        ">hiiidid", 3, 4, 2, 8, -np.inf, 8, 8.0
     )
     assert b"".join(encoded) == HEAD + rows + b"\xff\xff"
 
@@ -66,9 +66,7 @@ def test_what_is_not_a_number_is_null() -> None:
     encoded = encode(
         [np.array([1, 2], dtype=np.int32), np.array([np.nan, 0.5]), np.array([np.nan, np.nan])]
     )
-    rows = struct.pack(">hiiiii", 4, 4, 1, -1, -1, -1) + struct.pack(
-        ">hiiidii", 4, 4, 2, 8, 0.5, -1, -1
-    )
+    rows = struct.pack(">hiiii", 3, 4, 1, -1, -1) + struct.pack(">hiiidi", 3, 4, 2, 8, 0.5, -1)
     assert b"".join(encoded) == HEAD + rows + b"\xff\xff"
 
 
@@ -78,8 +76,7 @@ def test_columns_that_are_alike_in_every_row_follow() -> None:
     assert struct.unpack(">q", when) == (round(since.total_seconds()) * 10**6 + 5,)
     numbers = np.array([1, 2], dtype=np.int32)
     rows = b"".join(
-        struct.pack(">hiii", 4, 4, n, 8) + when + struct.pack(">i3si", 3, b"run", -1)
-        for n in (1, 2)
+        struct.pack(">hiii", 3, 4, n, 8) + when + struct.pack(">i3s", 3, b"run") for n in (1, 2)
     )
     assert b"".join(encode([numbers], [when, b"run"])) == HEAD + rows + b"\xff\xff"
 
@@ -89,10 +86,19 @@ def test_more_rows_than_are_encoded_at_once_come_out_in_order() -> None:
     values[::7] = np.nan
     found = b"".join(encode([values]))[len(HEAD) : -2]
     right = [
-        struct.pack(">hii", 2, -1, -1) if np.isnan(value) else struct.pack(">hidi", 2, 8, value, -1)
+        struct.pack(">hi", 1, -1) if np.isnan(value) else struct.pack(">hid", 1, 8, value)
         for value in values
     ]
     assert found == b"".join(right)
+
+
+def test_the_rows_that_are_wanted_come_in_their_order() -> None:
+    fields = [np.arange(4, dtype=np.int32), np.array([0.5, np.nan, 2.5, 3.5])]
+    texts = [b"0", None, b"2", b"3"]
+    some = np.array([3, 1])
+    picked = encode([field[some] for field in fields], json=[texts[number] for number in some])
+    assert b"".join(encode(fields, json=texts, chosen=some)) == b"".join(picked)
+    assert b"".join(encode(fields, chosen=some[:0])) == HEAD + b"\xff\xff"
 
 
 def test_no_row_is_encoded_to_nothing() -> None:

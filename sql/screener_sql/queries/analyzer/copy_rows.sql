@@ -1,3 +1,2 @@
--- Rows of days that have none yet, as `binary.encode` makes them.
-COPY financial_screener.technical_indicators (asset_id, calculation_date, {columns}, bars_used, calculated_at, execution_id, extra)
-FROM STDIN (FORMAT binary)
+-- Rows into the table, one of its partitions, or where rows wait, as `binary.encode` makes them.
+COPY {table} ({columns}) FROM STDIN (FORMAT binary)
