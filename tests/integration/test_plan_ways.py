@@ -52,13 +52,14 @@ def plan(
     max_calls: int | None = None,
     dry_run: bool = False,
     groups: Sequence[GroupSpec] = (),
+    history_from: date = date(2024, 11, 24),
 ) -> None:
     open_execution(owner, execution_id, max_calls=max_calls)
     request = PlanRequest(
         execution_id,
         tuple(groups) or (GroupSpec("all", exchanges or ("MC",)),),
         operations,
-        date(2024, 11, 24),
+        history_from,
         max_calls=max_calls,
         dry_run=dry_run,
     )
@@ -187,7 +188,8 @@ def test_a_whole_exchange_goes_by_whole_pages(market: Owner) -> None:
     ) == [{"page_offset": 1000}]
 
 
-def test_reference_series_are_asked_for_once_a_day_and_serve_no_item(market: Owner) -> None:
+def add_series(market: Owner) -> None:
+    """Assets of three exchanges, nothing due, and the reference series that they need."""
     add_assets(market, known(3) + known(3, "SW") + known(3, "LSE"))
     for code, exchange, kind in (
         ("IBEX", "INDX", "index"),
@@ -205,6 +207,10 @@ def test_reference_series_are_asked_for_once_a_day_and_serve_no_item(market: Own
             "UPDATE financial_screener.assets SET currency = %s WHERE ticker LIKE %s",
             (currency, f"%.{exchange}"),
         )
+
+
+def test_reference_series_are_asked_for_once_a_day_and_serve_no_item(market: Owner) -> None:
+    add_series(market)
     groups = (GroupSpec("spain", ("MC",)), GroupSpec("rest", ("SW", "LSE")))
     plan(market, groups=groups)
     planned = (
@@ -229,6 +235,71 @@ def test_reference_series_are_asked_for_once_a_day_and_serve_no_item(market: Own
     )
     plan(market, execution_id="run-2", groups=groups)
     assert requests(market, "run-2") == {}
+
+
+def series(market: Owner, execution_id: str) -> set[str]:
+    """The reference series that a run is to fetch."""
+    planned = rows(
+        market,
+        "SELECT ticker FROM plan_fetches JOIN assets ON assets.id = asset_id"
+        " WHERE execution_id = %s AND purpose = 'reference' AND state = 'planned'",
+        execution_id,
+    )
+    return {row["ticker"] for row in planned}
+
+
+@pytest.mark.parametrize("state", ["planned", "claimed"])
+def test_a_series_that_another_run_is_about_to_fetch_is_left_to_it(
+    market: Owner, state: str
+) -> None:
+    add_series(market)
+    plan(market, "MC")
+    market.execute("UPDATE financial_screener.plan_fetches SET state = %s", (state,))
+
+    plan(market, "SW", execution_id="run-2")
+
+    assert series(market, "run-2") == {"SSMI.INDX"}
+
+
+@pytest.mark.parametrize(
+    ("fetch", "run"),
+    [
+        pytest.param("deferred", "running", id="deferred"),
+        pytest.param("failed", "partial", id="its run has ended"),
+        pytest.param("planned", "failed", id="its run has ended, whatever it left"),
+    ],
+)
+def test_a_series_that_another_run_did_not_fetch_is_due_again(
+    market: Owner, fetch: str, run: str
+) -> None:
+    add_series(market)
+    plan(market, "MC")
+    plan(market, "SW", execution_id="run-2")
+    market.execute("UPDATE financial_screener.plan_fetches SET state = %s", (fetch,))
+    market.execute("UPDATE financial_screener.process_executions SET status = %s", (run,))
+
+    plan(market, "SW", execution_id="run-3")
+
+    assert series(market, "run-3") == {"SSMI.INDX", "EURUSD.FOREX"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"history_from": date(2024, 10, 1)}, id="since an earlier day"),
+        pytest.param({"now": NOW + timedelta(days=1)}, id="up to a later session"),
+    ],
+)
+def test_more_of_a_series_than_another_run_fetches_is_asked_for(
+    market: Owner, more: dict[str, Any]
+) -> None:
+    set_quota(market, TODAY + timedelta(days=1), limit=100_000)
+    add_series(market)
+    plan(market, "MC")
+
+    plan(market, "SW", execution_id="run-2", **more)
+
+    assert series(market, "run-2") == {"SSMI.INDX", "EURUSD.FOREX"}
 
 
 def test_final_volumes_are_asked_for_once(market: Owner) -> None:

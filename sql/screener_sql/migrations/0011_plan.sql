@@ -38,6 +38,7 @@ ALTER TABLE financial_screener.asset_processing_state SET (fillfactor = 50);
 ALTER TABLE financial_screener.slices ADD COLUMN plan jsonb;
 COMMENT ON COLUMN financial_screener.slices.plan IS 'The plan as it was first made, a row for each exchange, operation and way; what became of it is in plan_items.';
 ALTER TABLE financial_screener.process_executions ADD COLUMN schedule jsonb;
+CREATE INDEX process_executions_running_idx ON financial_screener.process_executions (execution_id) WHERE status = 'running';
 COMMENT ON COLUMN financial_screener.process_executions.schedule IS
     'The calls of each day until all that was due at the plan is done: [{"day", "prices", "actions", "fundamentals", "calls"}].';
 
