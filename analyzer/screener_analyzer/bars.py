@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,14 @@ class Bars:
     minor_units: NDArray[np.float64]
     """Of each asset, how many of the unit of its prices make one of its currency (100 for pence);
     NaN where that is not known."""
+    left_out: NDArray[np.intp]
+    """Of each asset, how many bars before these there are that runs read usually, and that are not
+    here, as what was carried stands for them (`walked`)."""
+
+    @property
+    def used(self) -> NDArray[np.intp]:
+        """Of each asset, how many bars what is computed is of."""
+        return self.lengths + self.left_out
 
     def part(self, begin: int, end: int) -> "Bars":
         """The bars of the assets from number `begin` to before `end`."""
@@ -46,6 +55,7 @@ class Bars:
             self.splits[at:to],
             self.benchmark[at:to],
             self.minor_units[begin:end],
+            self.left_out[begin:end],
         )
 
     def only(self, assets: NDArray[np.bool_]) -> "Bars":
@@ -65,6 +75,7 @@ class Bars:
             self.splits[kept],
             self.benchmark[kept],
             self.minor_units,
+            self.left_out,
         )
 
     def of(self, assets: NDArray[np.bool_]) -> "Bars":
@@ -72,7 +83,38 @@ class Bars:
         if assets.all():
             return self
         some = self.only(assets)
-        return replace(some, lengths=self.lengths[assets], minor_units=self.minor_units[assets])
+        return replace(
+            some,
+            lengths=self.lengths[assets],
+            minor_units=self.minor_units[assets],
+            left_out=self.left_out[assets],
+        )
+
+    def with_others(self, places: NDArray[np.intp], others: "Bars") -> "Bars":
+        """These, with the bars of `others` for the assets at these places."""
+        pieces = np.cumsum(self.lengths)[:-1]
+        theirs = np.cumsum(others.lengths)[:-1]
+
+        def mixed(ours: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
+            parts = np.split(ours, pieces)
+            for place, part in zip(places.tolist(), np.split(more, theirs), strict=True):
+                parts[place] = part
+            return np.concatenate(parts)
+
+        def put(ours: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
+            ours = ours.copy()
+            ours[places] = more
+            return ours
+
+        return Bars(
+            mixed(self.dates, others.dates),
+            mixed(self.values, others.values),
+            put(self.lengths, others.lengths),
+            mixed(self.splits, others.splits),
+            mixed(self.benchmark, others.benchmark),
+            put(self.minor_units, others.minor_units),
+            put(self.left_out, others.left_out),
+        )
 
     def panel(
         self,

@@ -2,7 +2,8 @@
 
 A block is of the bars up to its last day as they are stored, and has what was carried (`walked`)
 beside it: it goes with its asset's state when anybody changes those bars. Later ones are read
-besides, until they are many and it is made anew.
+besides, until they are many and it is made anew. Of a block with what was carried the end is enough
+for most.
 """
 
 import datetime as dt
@@ -13,13 +14,13 @@ import numpy as np
 import psycopg
 from psycopg.rows import TupleRow
 
-from screener_analyzer import binary
+from screener_analyzer import binary, columns
 from screener_analyzer.bars import Bars
 from screener_analyzer.binary import day_of
 from screener_analyzer.panel import chunks
 from screener_analyzer.registry import LONGEST_HISTORY
 from screener_analyzer.states import States
-from screener_analyzer.walked import BACK, Walked, is_known, pack, unpack
+from screener_analyzer.walked import BACK, TAIL, Walked, is_known, pack, unpack
 from screener_sql import query
 
 LATER_BARS = 20
@@ -31,7 +32,9 @@ GROUP = 200
 
 class Blocks(NamedTuple):
     packed: dict[int, bytes]
-    """By asset, a block and the bars after it."""
+    """By asset, the bars of its block, or the end of them, and those after it."""
+    left_out: dict[int, int]
+    """By asset, how many bars before these are in its block that runs read usually."""
     walked: dict[int, tuple[bytes | None, int]]
     """By asset, what was carried BACK bars before the last one of its block, and how many bars are
     after the block."""
@@ -53,39 +56,55 @@ class BlockStore:
         self._connection = connection
         self._execution_id = execution_id
 
-    def read(self, asset_ids: Sequence[int], until: dt.date) -> Blocks:
-        """The bars up to a day of those assets that have a block."""
-        found = Blocks({}, {}, set(asset_ids))
+    def read(self, asset_ids: Sequence[int], until: dt.date, *, ends: bool) -> Blocks:
+        """The bars up to a day of those assets that have a block; of those `ends` only that have
+        what was carried and whose block is not due."""
+        found = Blocks({}, {}, {}, set(asset_ids))
         for part in chunks(len(asset_ids), GROUP):
-            self._read_some(asset_ids[part], until, found)
+            self._read_some(asset_ids[part], until, found, ends)
         return found
 
-    def _read_some(self, asset_ids: Sequence[int], until: dt.date, found: Blocks) -> None:
+    def _read_some(
+        self, asset_ids: Sequence[int], until: dt.date, found: Blocks, ends: bool
+    ) -> None:
         with self._connection.cursor(binary=True) as cursor:
             blocks = cursor.execute(
-                query("analyzer/read_blocks"), {"asset_ids": list(asset_ids), "until": until}
+                query("analyzer/read_blocks"),
+                {"asset_ids": columns.integers(asset_ids), "until": until},
             ).fetchall()
             if not blocks:
                 return
+            its = columns.integers([block[0] for block in blocks])
             later: dict[int, bytes] = dict(
                 cursor.execute(
                     query("analyzer/read_bars_after"),
                     {
-                        "asset_ids": [block[0] for block in blocks],
+                        "asset_ids": its,
                         "after": [block[1] for block in blocks],
                         "until": until,
                     },
                 ).fetchall()
             )
-        for asset_id, _, block, walked in blocks:
-            more = later.get(asset_id, b"")
-            later_bars = binary.count(more)
-            found.walked[asset_id] = walked, later_bars
-            # No more than are read of an asset: the block is in the order of its days.
-            surplus = len(block) + len(more) - LONGEST_HISTORY * binary.PACKED.itemsize
-            found.packed[asset_id] = block[max(0, surplus) :] + more
-            if is_known(walked) and later_bars < LATER_BARS + asset_id % LATER_BARS:
-                found.due.discard(asset_id)
+            begins = []
+            for asset_id, _, size, walked in blocks:
+                bars, later_bars = (
+                    size // binary.PACKED.itemsize,
+                    binary.count(later.get(asset_id, b"")),
+                )
+                found.walked[asset_id] = walked, later_bars
+                if is_known(walked) and later_bars < LATER_BARS + asset_id % LATER_BARS:
+                    found.due.discard(asset_id)
+                # No more than are read of an asset: the block is in the order of its days.
+                surplus = begin = max(0, bars + later_bars - LONGEST_HISTORY)
+                if ends and asset_id not in found.due:
+                    begin = max(surplus, bars - TAIL)
+                    found.left_out[asset_id] = begin - surplus
+                begins.append(begin * binary.PACKED.itemsize)
+            for asset_id, bars in cursor.execute(
+                query("analyzer/read_block_bars"),
+                {"asset_ids": its, "begins": columns.integers(begins)},
+            ):
+                found.packed[asset_id] = bars + later.get(asset_id, b"")
 
     def keep(
         self,

@@ -135,6 +135,7 @@ class _OfPanel:
         marked = self.marked and rows > BACK
         matrices = bars.panel(
             state=self.known.of(part),
+            whole=bars.used < LONGEST_HISTORY,
             resumed=None if self.walked is None else self.walked.of(part).resumed(rows),
             mark=rows - 1 - BACK if marked else None,
             adjusted=self.adjusted,
@@ -151,7 +152,7 @@ class _OfPanel:
             bars.dates[ends - 1],
             # Copies, or a row would hold all that it is a part of.
             {column: values[0].copy() for column, values in columns.items()},
-            bars.lengths.astype(np.int32),
+            bars.used.astype(np.int32),
         )
         # A bar that was set aside has no row.
         there = np.isfinite(bars.values[ends - 1, 3])

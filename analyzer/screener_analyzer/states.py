@@ -56,12 +56,12 @@ class States:
 def worth_keeping(bars: Bars) -> NDArray[np.bool_]:
     """Of each asset, whether what it comes to is kept from run to run: of fewer bars it is computed
     in no time."""
-    return bars.lengths >= LEAST_BARS
+    return bars.used >= LEAST_BARS
 
 
 def cut_off(bars: Bars) -> NDArray[np.bool_]:
     """Of each asset, whether it may have bars before these, which are the last that it has."""
-    return bars.lengths >= LONGEST_HISTORY
+    return (bars.used >= LONGEST_HISTORY) | (bars.left_out > 0)
 
 
 def carried_on(bars: Bars, known: Mapping[int, tuple[int, NDArray[np.float64]]]) -> State:

@@ -30,7 +30,7 @@ from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Spec
 from screener_analyzer.state_store import StateStore
 from screener_analyzer.states import States, added_up, carried_on, cut_off, worth_keeping
-from screener_analyzer.walked import Walked
+from screener_analyzer.walked import Walked, reaches
 from screener_sql import query
 from screener_sql.connect import connect, translated
 
@@ -40,6 +40,8 @@ ANSWER = 250
 """Of how many assets the bars are asked for at once."""
 WHOLE_GROUP = 100
 """Of how many assets all bars are held at once."""
+NEVER = np.iinfo(np.int32).max
+"""As `binary.Days`, the first day of what there is not."""
 DAYS_A_BAR = 1.5
 """How many days of the calendar a session takes, with a margin; see `Store.read`."""
 
@@ -79,8 +81,8 @@ class Chunk:
     """Taken before the bars were read."""
     bars: Bars
     """Of the asset of each of `works`: the last LONGEST_HISTORY at most up to the first day that is
-    to be computed, and those since; all where the last of them do not move. None where it
-    `awaits_refetch`."""
+    to be computed, and those since, the earlier left out where what was `walked` is enough; all
+    where the last of them do not move. None where it `awaits_refetch`."""
     histories: Bars | None = None
     """All bars of these assets; None: not asked for."""
     known: State | None = None
@@ -188,19 +190,19 @@ class Store:
             works = tuple(Work(*row[:7]) for row in held)
             read_at = held[0][8]
             newest = max((row[7] for row in held if row[7] is not None), default=None)
-            blocks = Blocks({}, {}, set())
+            blocks = Blocks({}, {}, {}, set())
+            usual = _as_usual(works, spec)
             if spec.since is None:
                 wanted = [work.asset_id for work in works if not work.awaits_refetch]
-                blocks = self._blocks.read(wanted, _until(works))
-                bars = self._bars(works, newest, blocks.packed)
+                blocks = self._blocks.read(wanted, _until(works), ends=usual)
+                bars = self._bars(works, newest, blocks)
                 known, since = self._carried(works, bars, spec, read_at)
             else:
                 bars, known = self._since(works, spec.since, spec)
                 since = {}
             whole = self._histories(works) if spec.extra else None
             due = frozenset(blocks.due & since.keys())
-            usual = _as_usual(works, spec)
-            walked = blocks.walked_of([work.asset_id for work in works]) if usual else None
+            walked = _walked(works, blocks) if usual else None
         return Chunk(works, read_at, bars, whole, known, since, walked, due)
 
     @contextmanager
@@ -357,15 +359,16 @@ class Store:
         self,
         works: Sequence[Work],
         newest: dt.date | None,
-        packed: dict[int, bytes],
+        blocks: Blocks,
     ) -> Bars:
         """As `Chunk.bars` of a run without a history. `newest`: about when the last bars are.
-        `packed`: by asset, what is read already, of some; it is emptied, as a chunk's bars are what
+        `blocks`: what is read already, of some; its bars are taken out, as a chunk's are what
         memory is bound by.
 
         A range of days is read many times faster than so many bars of each asset; what it leaves
         out is read after it, so that the answer does not depend on the range.
         """
+        packed = blocks.packed
         wanted = [
             work.asset_id
             for work in works
@@ -387,22 +390,27 @@ class Store:
         for asset_id, more in before.items():
             packed[asset_id] = more + packed.get(asset_id, b"")
         in_order = [packed.pop(work.asset_id, b"") for work in works]
-        dates, values, lengths = binary.last(*binary.unpack(in_order), LONGEST_HISTORY)
-        still = np.flatnonzero(unmoved(values, lengths, UNMOVED)).tolist()
-        if still:
-            whole = self._packed(
-                "analyzer/read_bars",
-                [works[place].asset_id for place in still],
-                until=until,
-                after=FIRST_DAY,
-            )
-            parts = np.split(values, np.cumsum(lengths)[:-1])
-            days = np.split(dates, np.cumsum(lengths)[:-1])
-            for place in still:
-                days[place], parts[place], _ = binary.unpack([whole[works[place].asset_id]])
-            dates, values = np.concatenate(days), np.concatenate(parts)
-            lengths = np.array([len(part) for part in days], dtype=np.intp)
-        return self._with_actions(works, until, dates, values, lengths)
+        unpacked = binary.last(*binary.unpack(in_order), LONGEST_HISTORY)
+        left_out = np.array([blocks.left_out.get(work.asset_id, 0) for work in works])
+        bars = self._with_actions(works, until, *unpacked, left_out)
+        missed = left_out > 0
+        if missed.any():
+            begin = self._benchmarks_begin({work.exchange_id for work in works})
+            begins = np.array([begin.get(work.exchange_id, NEVER) for work in works])
+            missed &= ~(reaches(bars, begins) & _walked(works, blocks).holds(bars))
+        for places, read in (
+            (missed, self._whole_blocks),
+            (unmoved(bars.values, bars.lengths, UNMOVED), self._histories),
+        ):
+            if places.any():
+                some = np.flatnonzero(places)
+                bars = bars.with_others(some, read([works[place] for place in some.tolist()]))
+        return bars
+
+    def _whole_blocks(self, works: Sequence[Work]) -> Bars:
+        """As `Chunk.bars`, of assets of which the end of their block is not enough."""
+        blocks = self._blocks.read([work.asset_id for work in works], _until(works), ends=False)
+        return self._bars(works, None, blocks)
 
     def _since(self, works: Sequence[Work], since: int, spec: Spec) -> tuple[Bars, State]:
         """As `Chunk.bars` and `Chunk.known` of a run with a history."""
@@ -427,7 +435,8 @@ class Store:
             after=FIRST_DAY,
         )
         in_order = [packed.get(work.asset_id, b"") for work in works]
-        return self._with_actions(works, until, *binary.unpack(in_order))
+        nothing = np.zeros(len(works), dtype=np.intp)
+        return self._with_actions(works, until, *binary.unpack(in_order), nothing)
 
     def _carried(
         self, works: Sequence[Work], bars: Bars, spec: Spec, read_at: dt.datetime
@@ -479,6 +488,7 @@ class Store:
         dates: Days,
         values: Matrix,
         lengths: NDArray[np.intp],
+        left_out: NDArray[np.intp],
     ) -> Bars:
         places = {work.asset_id: place for place, work in enumerate(works)}
         splits: dict[int, list[tuple[int, float]]] = {}
@@ -497,7 +507,7 @@ class Store:
                 benchmark[of_it] = benchmark_closes(dates[of_it], its.dates, its.closes)
         units = [np.nan if work.minor_units is None else work.minor_units for work in works]
         factors = split_factors(dates, lengths, splits)
-        return Bars(dates, values, lengths, factors, benchmark, np.array(units))
+        return Bars(dates, values, lengths, factors, benchmark, np.array(units), left_out)
 
     def _benchmarks(
         self, exchange_ids: set[int], first: dt.date, until: dt.date
@@ -513,6 +523,13 @@ class Store:
             dates, bars, _ = binary.unpack([packed])
             found[exchange_id] = Benchmark(dates, bars[:, 4])
         return found
+
+    def _benchmarks_begin(self, exchange_ids: set[int]) -> dict[int, int]:
+        """By exchange, where it has one with bars, the first day of it, in `binary.Days`."""
+        rows = self._connection.execute(
+            query("analyzer/benchmarks_begin"), {"exchange_ids": sorted(exchange_ids)}
+        )
+        return {exchange_id: days_of(first) for exchange_id, first in rows}
 
     def _packed(self, name: str, asset_ids: Sequence[int], **parameters: Any) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
@@ -571,6 +588,10 @@ class Store:
                 "messages": [result.message for result in failed],
             },
         )
+
+
+def _walked(works: Sequence[Work], blocks: Blocks) -> Walked:
+    return blocks.walked_of([work.asset_id for work in works])
 
 
 def _as_usual(works: Sequence[Work], spec: Spec) -> bool:

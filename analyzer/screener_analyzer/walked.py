@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from screener_analyzer import carry
 from screener_analyzer.bars import Bars
+from screener_analyzer.binary import Days
 from screener_analyzer.engine import compute
 from screener_analyzer.panel import Matrix, Panel, Resumed, panel
 from screener_analyzer.registry import LONGEST_HISTORY
@@ -27,6 +28,11 @@ carried, and with fewer at hand they walk through all bars."""
 LEAST_BEFORE = 160
 """How many bars there must be up to that one: by then all that begins some bars after an asset's
 first one has begun."""
+TAIL = 320
+"""How many bars of an asset with what was carried are enough, usually: see `reaches`."""
+_LOOK_BACK, _YEAR = 253, 366
+"""So many bars, so many days before the last one, and so many sessions that it has in common with
+its benchmark, does all that is computed look back at most, but for what is carried."""
 _BASES = 2
 """What the bar's prices, and those adjusted for splits, are divided by come first."""
 
@@ -54,7 +60,7 @@ class Walked:
         and of which no more bars are there than runs read usually, nor too few before."""
         before = bars.lengths - self.new_bars
         held: NDArray[np.bool_] = (self.new_bars >= 0) & (before >= LEAST_BEFORE)
-        held &= bars.lengths <= LONGEST_HISTORY
+        held &= bars.used <= LONGEST_HISTORY
         places = np.flatnonzero(held)
         last = np.cumsum(bars.lengths)[places] - 1
         with np.errstate(all="ignore"):
@@ -67,6 +73,23 @@ class Walked:
         ends = np.cumsum(list(layout().values()))[:-1] + _BASES
         parts = np.split(self.values, [_BASES, *ends])[1:]
         return Resumed(dict(zip(layout(), parts, strict=True)), rows - 1 - self.new_bars)
+
+
+def reaches(bars: Bars, benchmarks_begin: Days) -> NDArray[np.bool_]:
+    """Of which of these assets nothing but what is carried looks further back than the bars that
+    are here. `benchmarks_begin`: the first day of each asset's benchmark."""
+    ends = np.cumsum(bars.lengths)
+    begins = ends - bars.lengths
+    common = np.concatenate([[0], np.cumsum(np.isfinite(bars.benchmark))])
+    enough: NDArray[np.bool_] = bars.lengths > _LOOK_BACK
+    places = np.flatnonzero(enough)
+    begins, ends = begins[places], ends[places]
+    first, last = bars.dates[begins], bars.dates[ends - 1]
+    together = common[ends] - common[begins]
+    enough[places] = last - first >= _YEAR
+    enough[places] &= (together >= _LOOK_BACK) | (benchmarks_begin[places] >= first)
+    enough |= bars.left_out == 0
+    return enough
 
 
 def _factors(bars: Bars, at: NDArray[np.intp]) -> Matrix:

@@ -1,22 +1,49 @@
 """The last bars of an asset in one piece: a run that reads it gives what one without it gives."""
 
+from collections.abc import Sequence
+from datetime import date
+
 import numpy as np
 import pytest
-from analyzer_world import Owner, add_bars, analyze, everything, plan, value, walk
+from analyzer_world import (
+    Bar,
+    Owner,
+    add_bars,
+    analyze,
+    everything,
+    plan,
+    plan_and_carry_out,
+    value,
+    walk,
+)
 from market import Asset, add_assets
 
-from screener_analyzer import walked
-from screener_analyzer.block_store import LATER_BARS
+from screener_analyzer import columns, walked
+from screener_analyzer import run as analyzer
+from screener_analyzer.block_store import LATER_BARS, BlockStore
+from screener_analyzer.computing import Computed
 from screener_analyzer.registry import LONGEST_HISTORY
+from screener_analyzer.run import results_of
+from screener_analyzer.spec import Spec
 from screener_analyzer.states import LEAST_BARS
+from screener_analyzer.store import Chunk, Result
+from screener_analyzer.walked import TAIL
 from screener_sql.model import ExitCode
 
 pytestmark = pytest.mark.integration
 
 LENGTH = LONGEST_HISTORY + 40
-BARS = walk(1, LENGTH + 3 * LATER_BARS)
+SESSIONS = np.busday_offset("2022-01-03", np.arange(LENGTH + 3 * LATER_BARS), roll="forward")
+
+
+def on_sessions(bars: Sequence[Bar]) -> list[Bar]:
+    """Five a week."""
+    return [bar._replace(date=day) for bar, day in zip(bars, SESSIONS.tolist(), strict=False)]
+
+
+BARS = on_sessions(walk(1, LENGTH + 3 * LATER_BARS))
 """More than are stored at first."""
-YOUNG = walk(3, LEAST_BARS + 2 * LATER_BARS)
+YOUNG = on_sessions(walk(3, LEAST_BARS + 2 * LATER_BARS))
 OF_DAY = (
     " financial_screener.assets AS asset WHERE asset.id = bar.asset_id"
     " AND asset.ticker = 'LONG.MC' AND bar.date = %s"
@@ -51,6 +78,14 @@ def blocks(owner: Owner, ticker: str = "LONG.MC") -> list[tuple[object, ...]]:
     ).fetchall()
 
 
+def left_out(owner: Owner, *, ends: bool = True) -> dict[str, int]:
+    """By ticker, how many bars of blocks are not read."""
+    columns.understood_by(owner)
+    tickers = dict(owner.execute("SELECT id, ticker FROM financial_screener.assets").fetchall())
+    found = BlockStore(owner, "any").read(list(tickers), date.max, ends=ends)
+    return {tickers[asset_id]: bars for asset_id, bars in found.left_out.items()}
+
+
 def assert_as_without_blocks(owner: Owner, url: str, **wanted: object) -> None:
     """The last rows equal those of a run that reads every bar from stock_prices."""
     run(owner, url, "with", **wanted)
@@ -72,6 +107,72 @@ def test_of_assets_there_are_blocks_of_as_many_bars_as_a_run_reads(
     assert blocks(owner_with_blocks) == [(BARS[LENGTH - 1].date, LONGEST_HISTORY)]
     assert blocks(owner_with_blocks, "YOUNG.MC") == [(YOUNG[LEAST_BARS - 1].date, LEAST_BARS)]
     assert blocks(owner_with_blocks, "SHORT.MC") == []
+
+
+def test_with_what_was_carried_the_end_of_it_is_enough(
+    owner_with_blocks: Owner, analyzer_url: str
+) -> None:
+    assert left_out(owner_with_blocks) == {"LONG.MC": LONGEST_HISTORY - TAIL, "YOUNG.MC": 0}
+    assert left_out(owner_with_blocks, ends=False) == {}
+    add_bars(owner_with_blocks, "LONG.MC", BARS[LENGTH : LENGTH + 7])
+    # Of as many bars as without it.
+    assert left_out(owner_with_blocks)["LONG.MC"] == LONGEST_HISTORY - TAIL - 7
+    add_bars(owner_with_blocks, "LONG.MC", BARS[LENGTH + 7 :])
+    assert "LONG.MC" not in left_out(owner_with_blocks)
+
+
+@pytest.mark.parametrize("in_common", ["every session", "few of late", "few of late, none before"])
+def test_where_the_benchmark_has_few_of_the_last_sessions_more_are_read(
+    owner_with_blocks: Owner, analyzer_url: str, in_common: str
+) -> None:
+    add_assets(owner_with_blocks, [Asset("IBEX", exchange="INDX")])
+    owner_with_blocks.execute(
+        "UPDATE financial_screener.assets SET kind = 'index' WHERE code = 'IBEX'"
+    )
+    owner_with_blocks.execute(
+        "UPDATE financial_screener.exchanges SET benchmark = 'IBEX.INDX' WHERE code = 'MC'"
+    )
+    theirs = on_sessions(walk(9, LENGTH))
+    if in_common != "every session":
+        before = [] if in_common.endswith("none before") else theirs[:-TAIL]
+        theirs = before + theirs[-TAIL::2]
+    add_bars(owner_with_blocks, "IBEX.INDX", theirs)
+    assert_as_without_blocks(owner_with_blocks, analyzer_url)
+    beta = value(
+        owner_with_blocks,
+        "SELECT beta FROM financial_screener.technical_indicators JOIN financial_screener.assets"
+        " AS asset ON asset.id = asset_id WHERE ticker = 'LONG.MC' AND execution_id = 'without'",
+    )
+    assert beta is not None
+
+
+def test_where_a_year_is_of_more_sessions_more_are_read(owner: Owner, analyzer_url: str) -> None:
+    add_assets(owner, [Asset("LONG"), Asset("YOUNG")])
+    every_day = walk(1, LENGTH + 1)
+    add_bars(owner, "LONG.MC", every_day[:LENGTH])
+    run(owner, analyzer_url, "first")
+    add_bars(owner, "LONG.MC", every_day[LENGTH:])
+    assert_as_without_blocks(owner, analyzer_url)
+
+
+def test_where_factors_changed_more_are_read(
+    owner_with_blocks: Owner, analyzer_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def noted(chunk: Chunk, spec: Spec) -> tuple[list[Result], Computed]:
+        places = [work.ticker for work in chunk.works]
+        read.append(int(chunk.bars.lengths[places.index("LONG.MC")]))
+        return results_of(chunk, spec)
+
+    monkeypatch.setattr(analyzer, "results_of", noted)
+    plan_and_carry_out(owner_with_blocks, analyzer_url, "as before", mode="all")
+    last = BARS[LENGTH]
+    add_bars(owner_with_blocks, "LONG.MC", [last._replace(adj_close=last.close * 1.25)])
+    assert left_out(owner_with_blocks)["LONG.MC"] > 0
+    plan_and_carry_out(owner_with_blocks, analyzer_url, "changed", mode="all")
+    assert read == [TAIL, LONGEST_HISTORY]
+    assert_as_without_blocks(owner_with_blocks, analyzer_url)
 
 
 @pytest.mark.parametrize("more", [0, 1, LATER_BARS - 1])
@@ -184,13 +285,17 @@ def set_aside(owner: Owner, place: int) -> None:
     )
 
 
-@pytest.mark.parametrize("later", [True, False], ids=["after its last bar", "in it"])
+@pytest.mark.parametrize(
+    "place",
+    [LENGTH + 5, LENGTH - 100, LENGTH - 500],
+    ids=["after its last bar", "at its end", "before its end"],
+)
 def test_a_bar_that_was_set_aside_is_a_hole(
-    owner_with_blocks: Owner, analyzer_url: str, later: bool
+    owner_with_blocks: Owner, analyzer_url: str, place: int
 ) -> None:
     add_bars(owner_with_blocks, "LONG.MC", BARS[LENGTH : LENGTH + 10])
-    set_aside(owner_with_blocks, LENGTH + 5 if later else LENGTH - 300)
-    if not later:
+    set_aside(owner_with_blocks, place)
+    if place < LENGTH:
         run(owner_with_blocks, analyzer_url, "again")
         assert blocks(owner_with_blocks)
     assert_as_without_blocks(owner_with_blocks, analyzer_url)
@@ -198,4 +303,4 @@ def test_a_bar_that_was_set_aside_is_a_hole(
         owner_with_blocks,
         "SELECT count(*) FROM financial_screener.technical_indicators WHERE sma_200 IS NULL"
         " AND execution_id = 'without'",
-    ) == (2 if later else 1)
+    ) == (1 if place < LENGTH - 200 else 2)

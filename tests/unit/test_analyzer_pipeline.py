@@ -177,6 +177,7 @@ def bars(assets: int) -> Bars:
         np.ones(count),
         np.full(count, np.nan),
         np.ones(assets),
+        np.zeros(assets, dtype=np.intp),
     )
 
 

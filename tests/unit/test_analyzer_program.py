@@ -42,6 +42,7 @@ def bars(*lengths: int) -> Bars:
         np.ones(count),
         np.full(count, np.nan),
         np.ones(len(lengths)),
+        np.zeros(len(lengths), dtype=np.intp),
     )
 
 

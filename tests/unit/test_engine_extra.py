@@ -170,6 +170,7 @@ def answers(
     of = Bars(
         np.arange(FIRST_DAY, FIRST_DAY + length, dtype=np.int32), bars,
         np.array([length], dtype=np.intp), splits, np.full(length, np.nan), np.ones(1),
+        np.zeros(1, dtype=np.intp),
     )  # fmt: skip
     texts = json_of([extra], [7], of, rows, adjusted)
     return [json.loads(text)[extra.key] for text in texts]
@@ -265,6 +266,7 @@ def test_an_error_of_ta_costs_its_key_of_its_asset_alone(
     of = Bars(
         np.tile(np.arange(90, dtype=np.int32), 3), np.concatenate([bars, other, other]),
         np.array([90, 90, 90], dtype=np.intp), np.tile(splits, 3), np.full(270, np.nan), np.ones(3),
+        np.zeros(3, dtype=np.intp),
     )  # fmt: skip
     nothing = np.zeros(3, dtype=np.int32)
     rows = Rows(np.array([3, 4, 5], dtype=np.int32), nothing + 89, {}, nothing)

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from screener_analyzer.carry import Carried, Ema, Flows
 from screener_analyzer.computing import Computed, rows_of
 from screener_analyzer.panel import Matrix, State
 from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY
-from screener_analyzer.walked import BACK, LEAST_BEFORE, Walked
+from screener_analyzer.walked import BACK, LEAST_BEFORE, TAIL, Walked, reaches
 
 LATER = 40
 LENGTH = LONGEST_HISTORY + LATER
@@ -41,12 +42,14 @@ def bars_of(values: Matrix, splits: Matrix | None = None) -> Bars:
     """Of assets (assets, bars, fields)."""
     assets, length, _ = values.shape
     return Bars(
-        np.tile(np.arange(10_000 - length, 10_000, dtype=np.int32), assets),
+        # Five a week.
+        np.tile(10_000 - np.arange(length, dtype=np.int32)[::-1] * 7 // 5, assets),
         values.reshape(-1, 6),
         np.full(assets, length, dtype=np.intp),
         np.ones(assets * length) if splits is None else splits.ravel(),
         np.full(assets * length, np.nan),
         np.ones(assets),
+        np.zeros(assets, dtype=np.intp),
     )
 
 
@@ -90,6 +93,67 @@ def test_it_is_what_a_walk_from_the_same_first_bar_gives_bit_for_bit(
     np.testing.assert_array_equal(ours.states.walked, right.states.walked)
 
 
+def ending(bars: Bars, length: int) -> Bars:
+    """The last bars of each, the others left out."""
+    from_end = np.repeat(np.cumsum(bars.lengths), bars.lengths) - np.arange(len(bars.dates))
+    kept = bars.where(from_end <= length)
+    return replace(kept, left_out=bars.lengths - kept.lengths)
+
+
+def with_benchmark(bars: Bars, *, missing: float = 0) -> Bars:
+    chance = np.random.default_rng(11)
+    closes = 100 * np.exp(np.cumsum(chance.normal(0, 0.01, 20_000)))
+    closes[chance.random(len(closes)) < missing] = np.nan
+    return replace(bars, benchmark=closes[bars.dates])
+
+
+@pytest.mark.parametrize("later", [0, LATER])
+def test_the_end_of_the_bars_gives_what_all_of_them_give_bit_for_bit(later: int) -> None:
+    values = series()
+    carried = first_run(values[:, :LONGEST_HISTORY])
+    resumed = Walked(carried, np.full(len(values), BACK + later, dtype=np.intp))
+    now = with_benchmark(bars_of(values[:, : LONGEST_HISTORY + later][:, -LONGEST_HISTORY:]))
+    ends = ending(now, TAIL + later)
+    assert ends.lengths.tolist() == [TAIL + later] * len(values)
+    assert reaches(ends, np.zeros(len(values), dtype=np.int32)).all()
+    ids = np.arange(len(values), dtype=np.int32)
+    state = State(np.ones((5, len(values))), np.ones(len(values), dtype=np.intp))
+    ours, right = (
+        rows_of(ids, bars, usual=LENGTH, known=state, walked=resumed) for bars in (ends, now)
+    )
+    assert not ours.faults
+    for column, expected in right.rows.values.items():
+        np.testing.assert_array_equal(ours.rows.values[column], expected, err_msg=column)
+    np.testing.assert_array_equal(ours.rows.bars_used, right.rows.bars_used)
+    np.testing.assert_array_equal(ours.states.values, right.states.values)
+    np.testing.assert_array_equal(ours.states.walked, right.states.walked)
+
+
+def test_the_end_of_the_bars_reaches_a_year_and_its_sessions_in_common_with_the_benchmark() -> None:
+    whole = with_benchmark(bars_of(series()))
+    early, none_before = (np.full(len(KINDS), day, dtype=np.int32) for day in (0, 20_000))
+    assert reaches(ending(whole, 366 * 5 // 7 + 2), early).all()
+    assert not reaches(ending(whole, 366 * 5 // 7 + 1), early).any()
+    gappy = ending(with_benchmark(bars_of(series()), missing=0.5), 400)
+    assert not reaches(gappy, early).any()
+    assert reaches(gappy, none_before).all()
+    assert reaches(with_benchmark(bars_of(series()[:, :5])), early).all()
+
+
+def test_bars_of_some_assets_are_put_in_the_place_of_theirs() -> None:
+    whole = with_benchmark(bars_of(series()))
+    mixed = ending(whole, 300).with_others(
+        np.array([1, 4]), whole.of(np.isin(np.arange(len(KINDS)), [1, 4]))
+    )
+    assert mixed.lengths.tolist() == [300, LENGTH, 300, 300, LENGTH, 300]
+    assert mixed.used.tolist() == [LENGTH] * len(KINDS)
+    for place in range(len(KINDS)):
+        ours, right = (bars.part(place, place + 1) for bars in (mixed, whole))
+        for name in ("dates", "values", "splits", "benchmark"):
+            expected = getattr(right, name)[-ours.lengths[0] :]
+            np.testing.assert_array_equal(getattr(ours, name), expected)
+
+
 def test_young_assets_go_on_beside_old_ones() -> None:
     values = series()
     lengths = np.array([LEAST_BEFORE + BACK, 250, 300, 450, LONGEST_HISTORY - 1, LONGEST_HISTORY])
@@ -103,6 +167,7 @@ def test_young_assets_go_on_beside_old_ones() -> None:
         np.ones(lengths.sum()),
         np.full(lengths.sum(), np.nan),
         np.ones(len(parts)),
+        np.zeros(len(parts), dtype=np.intp),
     )
     ids = np.arange(len(parts), dtype=np.int32)
     resumed = Walked(carried, np.full(len(parts), BACK, dtype=np.intp))

@@ -22,7 +22,7 @@ from screener_analyzer.computing import rows_of
 from screener_analyzer.panel import State, chunks
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
 from screener_analyzer.settings import CHUNK
-from screener_analyzer.walked import BACK, Walked, pack, unpack
+from screener_analyzer.walked import BACK, TAIL, Walked, pack, reaches, unpack
 from screener_local.bench.figures import Figure
 from screener_local.bench.indicators import LAST, prepare, run_analyzer, walks
 from screener_local.bench.measured import measured
@@ -44,8 +44,10 @@ def packed_bars(assets: int, bars: int) -> list[bytes]:
     """Of each asset its bars, as `read_bars` packs them."""
     made = walks(assets, bars).reshape(assets, bars, 6)
     rows = np.zeros((assets, bars), dtype=binary.PACKED)
-    last = (np.datetime64(LAST) - binary.EPOCH).astype(int)
-    rows["date"] = np.arange(last - bars + 1, last + 1)
+    days: NDArray[Any] = np.busday_offset(
+        np.datetime64(LAST, "D"), np.arange(1 - bars, 1), roll="backward"
+    )
+    rows["date"] = (days - binary.EPOCH).astype(int)
     rows["prices"], rows["volume"] = made[:, :, :5], made[:, :, 5]
     return [row.tobytes() for row in rows]
 
@@ -63,9 +65,10 @@ def compute_chunk(packed: list[bytes], carried: Carried | None) -> tuple[int, Ca
     """What a run does with a chunk but for Postgres: bytes in, how many bytes out, and what the
     next session goes on from."""
     dates, values, lengths = binary.unpack(packed)
-    count = len(dates)
+    count, assets = len(dates), len(packed)
+    left_out = LONGEST_HISTORY - lengths
     bars = Bars(
-        dates, values, lengths, np.ones(count), np.full(count, np.nan), np.ones(len(packed))
+        dates, values, lengths, np.ones(count), np.full(count, np.nan), np.ones(assets), left_out
     )
     if carried is None:
         known, walked = None, Walked.none(len(packed))
@@ -73,7 +76,8 @@ def compute_chunk(packed: list[bytes], carried: Carried | None) -> tuple[int, Ca
         known = carried.known
         of_before, is_known = unpack(carried.walked)
         walked = Walked(of_before, np.where(is_known, BACK + 1, -1))
-        if not walked.holds(bars).all():
+        never = np.full(assets, np.iinfo(np.int32).max)
+        if not (walked.holds(bars) & reaches(bars, never)).all():
             raise PartFailed("analyzer", "it would walk through all bars again")
     ids = np.arange(len(packed), dtype=np.int32)
     rows, _, states, _ = rows_of(ids, bars, known=known, walked=walked)
@@ -90,7 +94,8 @@ def compute_universe(assets: int, *, first: bool) -> float:
     """Seconds of one processor: nothing is waited for."""
     size = binary.PACKED.itemsize
     packed = packed_bars(min(assets, CHUNK), LONGEST_HISTORY + 1)
-    before, now = [bars[:-size] for bars in packed], [bars[size:] for bars in packed]
+    before = [bars[:-size] for bars in packed]
+    now = [bars[size if first else -(TAIL + 1) * size :] for bars in packed]
     carried: dict[int, Carried] = {}
     if not first:
         for length in {len(part) for part in _parts(before, assets)}:
