@@ -77,10 +77,6 @@ class Exchange:
     named: tuple[int, ...] | None = None
     """The assets that its group names; None for its universe."""
 
-    def until(self, kind: str) -> str:
-        """The newest session to expect of prices, splits or dividends."""
-        return self.prices_to if kind == PRICES else self.actions_to
-
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -175,6 +171,19 @@ def _end(cursor: Cursor[TupleRow], scope: dict[str, Any]) -> None:
     cursor.execute(query("planning/set_planned"), scope)
 
 
+def _cuts(
+    work: Work, since: Mapping[tuple[int, str, int | None], str]
+) -> dict[tuple[int, str], str]:
+    """Of each choice of bulk days the day since which they serve: who is known up to it, or later,
+    lacks no other session. `infinity` where nothing goes by bulk.
+    """
+    return {
+        (id_, kind): since[id_, kind, way.sessions] if way.sessions else "infinity"
+        for id_, of in work.days.items()
+        for kind, way in of.items()
+    }
+
+
 @dataclass(slots=True)
 class Planner:
     """One plan in its transaction."""
@@ -195,14 +204,14 @@ class Planner:
         """Discovery, choice and order; nothing is stored but temporary tables."""
         self.exchanges = self._read_exchanges()
         self.scope = self._scope()
-        needs = self._discover()
+        needs, since = self._discover()
         in_plan = {
             endpoint: (included, seen)
             for endpoint, included, seen in self.cursor.execute(
                 query("planning/vendor_plan"), self.scope
             )
         }
-        choices = self._choose(needs, in_plan)
+        choices = self._choose(needs, since, in_plan)
         again = self._order(choices)
         # Nothing that is due, and calls of the day all the same.
         beside = Calls(prices=BULK_CALLS * len(choices.corrections) + again)
@@ -261,19 +270,24 @@ class Planner:
         """An array for SQL whose index is the exchange's id, from 1."""
         return [values.get(id_, default) for id_ in range(1, max(self.exchanges, default=0) + 1)]
 
-    def _discover(self) -> dict[int, Needs]:
+    def _discover(self) -> tuple[dict[int, Needs], dict[tuple[int, str, int | None], str]]:
+        """What the assets of each exchange need; and of those that lack so many sessions of
+        prices, splits or dividends, the earliest day since when one does.
+        """
         gaps: dict[int, dict[str, dict[int | None, int]]] = {id_: {} for id_ in self.exchanges}
+        earliest = {}
         self.cursor.execute(query("planning/create_decision"))
-        for id_, kind, sessions, assets in self.cursor.execute(
+        for id_, kind, sessions, assets, since in self.cursor.execute(
             query("planning/discover"), self.scope
         ):
             gaps[id_].setdefault(kind, {})[sessions] = assets
+            earliest[id_, kind, sessions] = since
         self.cursor.execute(query("planning/sort_again"))
 
         def count(id_: int, kind: str) -> int:
             return sum(gaps[id_].get(kind, {}).values())
 
-        return {
+        needs = {
             id_: Needs(
                 {kind: gaps[id_].get(kind, {}) for kind in BY_SESSION},
                 count(id_, "fundamentals"),
@@ -282,9 +296,13 @@ class Planner:
             )
             for id_ in self.exchanges
         }
+        return needs, earliest
 
     def _choose(
-        self, needs: Mapping[int, Needs], in_plan: Mapping[str, tuple[bool, date]]
+        self,
+        needs: Mapping[int, Needs],
+        since: Mapping[tuple[int, str, int | None], str],
+        in_plan: Mapping[str, tuple[bool, date]],
     ) -> Choices:
         bulk_included = in_plan.get(BULK_DAYS, (True, None))[0]
         reference = self._reference()
@@ -311,7 +329,7 @@ class Planner:
             fit=done,
             later=when(work, done, days),
             days=days,
-            cuts=self._cuts(work),
+            cuts=_cuts(work, since),
             reference=reference[: done.reference],
             corrections=frozenset(wanted[:corrected]),
             refreshes=again,
@@ -396,20 +414,6 @@ class Planner:
             sum(each.refreshed_today for each in needs.values()),
             spare,
         )
-
-    def _cuts(self, work: Work) -> dict[tuple[int, str], str]:
-        choices = [
-            {
-                "exchange_id": id_,
-                "kind": kind,
-                "sessions": way.sessions,
-                "until": self.exchanges[id_].until(kind),
-            }
-            for id_, of in work.days.items()
-            for kind, way in of.items()
-        ]
-        rows = self.cursor.execute(query("planning/cuts"), {"choices": Jsonb(choices)})
-        return {(id_, kind): since for id_, kind, since in rows}
 
     def _order(self, choices: Choices) -> int:
         """Puts single requests in order; how many histories are fetched again."""

@@ -1,4 +1,4 @@
--- What was chosen for each exchange, for the rest of the transaction: the day since which bulk days serve (see cuts.sql), whether they fit
+-- What was chosen for each exchange, for the rest of the transaction: the day since which bulk days serve, whether they fit
 -- into the calls left, and the day on which they should come else; whole_pages: pages of fundamentals of the whole exchange.
 CREATE TEMPORARY TABLE choice ON COMMIT DROP AS
 SELECT exchange_id, group_name, nullif(prices_to, '-infinity') AS prices_to, nullif(actions_to, '-infinity') AS actions_to,

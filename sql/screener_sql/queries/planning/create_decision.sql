@@ -7,13 +7,13 @@ SET LOCAL enable_sort = off;
 -- and forget all of them with each asset, which clears a hash as large as there are assets: at a million that ran for hours.
 SET LOCAL enable_memoize = off;
 -- Where a decision is kept. needs: what discovery found; assets that are alike in all that choice and order go by make one row. checked_to: up
--- to when their bars are known; fundamentals_on: when those that are due were loaded last. ordered: the assets of each step of the queue, in
--- its order; ranks: their places, where these are not their places in `assets`; exchange_id: of those on pages of fundamentals. A row for each
--- asset would cost more than deciding does, and so would packing the lists.
+-- to when their bars are known; fundamentals_on: when those that are due were loaded last. ordered: the queue, as numbers that order.sql makes,
+-- in their order; exchange_id: of those on pages of fundamentals. A row for each asset would cost more than deciding does, and so would packing
+-- the lists.
 CREATE TEMPORARY TABLE needs (
     exchange_id smallint, prices_since date, splits_since date, dividends_since date, checked_to date, fundamentals_due boolean,
     fundamentals_on date, backing_off boolean, prices_loaded boolean, refreshed bigint, assets integer[]
 ) ON COMMIT DROP;
 ALTER TABLE needs ALTER assets SET STORAGE EXTERNAL;
-CREATE TEMPORARY TABLE ordered (step smallint, exchange_id smallint, assets integer[], ranks integer[]) ON COMMIT DROP;
-ALTER TABLE ordered ALTER assets SET STORAGE EXTERNAL, ALTER ranks SET STORAGE EXTERNAL
+CREATE TEMPORARY TABLE ordered (step smallint, exchange_id smallint, numbers bigint[]) ON COMMIT DROP;
+ALTER TABLE ordered ALTER numbers SET STORAGE EXTERNAL

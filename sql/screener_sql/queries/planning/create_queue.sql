@@ -1,7 +1,25 @@
--- The queue, a row for each request of a single asset or place on a page: from now on it is joined by asset.
+-- The queue, a row for each request of a single asset or place on a page: from now on it is joined by asset. Numbers are those of order.sql.
+-- step: 1 prices, 2 splits, 3 dividends (an asset's two actions have places one after the other), 4 fundamentals, 5 histories fetched again.
 CREATE TEMPORARY TABLE queue ON COMMIT DROP AS
-SELECT ordered.step, member.asset_id, ordered.exchange_id,
-       CASE WHEN ordered.exchange_id IS NOT NULL THEN ((member.place - 1) / %(page_size)s::integer)::integer END AS page,
-       coalesce(member.rank, member.place)::integer AS rank
-FROM ordered
-CROSS JOIN LATERAL unnest(ordered.assets, ordered.ranks) WITH ORDINALITY AS member (asset_id, rank, place)
+WITH member AS NOT MATERIALIZED (
+    SELECT ordered.step, ordered.exchange_id, (member.number >> 3 & 2147483647)::integer AS asset_id, (member.number & 7)::integer AS kinds,
+           member.place
+    FROM ordered
+    CROSS JOIN LATERAL unnest(ordered.numbers) WITH ORDINALITY AS member (number, place)
+), by_session AS (
+    SELECT asset_id, kinds & 1 AS prices, kinds >> 1 & 1 AS splits, kinds >> 2 AS dividends,
+           sum(kinds & 1) OVER so_far AS prices_rank, sum((kinds >> 1 & 1) + (kinds >> 2)) OVER so_far AS actions_rank
+    FROM member
+    WHERE step = 1
+    WINDOW so_far AS (ORDER BY place ROWS UNBOUNDED PRECEDING)
+)
+SELECT work.step, asset_id, NULL::smallint AS exchange_id, NULL::integer AS page, work.rank::integer
+FROM by_session
+CROSS JOIN LATERAL (
+    VALUES (1::smallint, prices, prices_rank), (2::smallint, splits, actions_rank - dividends), (3::smallint, dividends, actions_rank)
+) AS work (step, wanted, rank)
+WHERE work.wanted = 1
+UNION ALL
+SELECT step, asset_id, exchange_id, CASE WHEN exchange_id IS NOT NULL THEN ((place - 1) / %(page_size)s::integer)::integer END, place::integer
+FROM member
+WHERE step > 1

@@ -1,9 +1,9 @@
 -- Delta discovery, in one statement that reads each asset once: what each needs, kept by likeness, and how many assets of each exchange need
--- what: of prices, splits and dividends by the sessions that they lack, NULL where the whole history is wanted. What they need is a matter of
--- the few kinds of assets, not of each: of prices, splits and dividends the day from which on they are not known, -infinity where the whole
--- history is wanted, NULL where nothing is due or what failed backs off. prices_to, actions_to: the newest sessions to expect, by exchange id;
--- -infinity where there is none. A longer history than was asked for before makes an asset due only when it is longer by a month, so that a
--- window that slides by days does not.
+-- what: of prices, splits and dividends by the sessions that they lack, NULL where the whole history is wanted; and the earliest day since when
+-- one of these lacks them, as text, for there may be none. What they need is a matter of the few kinds of assets, not of each: of prices, splits
+-- and dividends the day from which on they are not known, -infinity where the whole history is wanted, NULL where nothing is due or what failed
+-- backs off. prices_to, actions_to: the newest sessions to expect, by exchange id; -infinity where there is none. A longer history than was
+-- asked for before makes an asset due only when it is longer by a month, so that a window that slides by days does not.
 WITH alike AS (
     SELECT exchange_id,
            -- One number, as every key is hashed and compared for each asset, and at once 0 for nearly all of them: 1 never loaded, 2 wanted
@@ -71,7 +71,7 @@ WITH alike AS (
     WHERE work.since IS NOT NULL AND work.assets > 0
     GROUP BY found.exchange_id, work.kind, work.since, work.until
 )
-SELECT summed.exchange_id, summed.kind, lacking.sessions, sum(summed.assets)::integer
+SELECT summed.exchange_id, summed.kind, lacking.sessions, sum(summed.assets)::integer, min(summed.since)::text
 FROM summed
 CROSS JOIN LATERAL (
     SELECT CASE WHEN summed.since <> '-infinity' THEN (

@@ -9,7 +9,9 @@ JOIN financial_screener.expected_sessions(%(now)s::timestamptz, %(as_of)s::date)
 LEFT JOIN LATERAL (
     SELECT final.session, final.closes_at
     FROM financial_screener.exchange_sessions AS final
-    WHERE final.exchange_id = exchange.id AND final.closes_at + exchange.volumes_final_after <= %(now)s::timestamptz
+    -- The first condition is asked once, and keeps those whose volumes change no more from being read through to their first session.
+    WHERE exchange.volumes_final_after IS NOT NULL AND final.exchange_id = exchange.id
+      AND final.closes_at + exchange.volumes_final_after <= %(now)s::timestamptz
     ORDER BY final.session DESC LIMIT 1
 ) AS correction ON %(as_of)s::date IS NULL AND NOT EXISTS (
     SELECT FROM financial_screener.bulk_days AS asked
