@@ -21,6 +21,10 @@ from screener_sql.model import ExitCode
 
 logger = logging.getLogger("screener_analyzer")
 
+TURN_S = 0.0005
+"""So long a thread goes on while another waits for its turn. One that computes asks for it after
+each of its many short steps, and must not wait long for the one that verifies."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     start_logging(os.environ.get("LOG_FORMAT", "").strip() or "json")
@@ -43,6 +47,7 @@ def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str
         if stop.wait(seconds) if seconds else stop.is_set():
             raise Terminated
 
+    sys.setswitchinterval(TURN_S)
     try:
         if arguments:
             raise BadSetting("screener-analyze takes no arguments")

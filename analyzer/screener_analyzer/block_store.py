@@ -81,6 +81,7 @@ class BlockStore:
                     {
                         "asset_ids": its,
                         "after": [block[1] for block in blocks],
+                        "first": min(block[1] for block in blocks),
                         "until": until,
                     },
                 ).fetchall()

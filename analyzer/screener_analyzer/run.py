@@ -7,6 +7,7 @@ also twice at once: items are claimed, and a chunk is one transaction.
 """
 
 import datetime as dt
+import gc
 import importlib
 import logging
 import math
@@ -209,9 +210,13 @@ def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
 
 def _load_judge() -> None:
     """Begins to load what verification needs, beside the first reading."""
-    threading.Thread(
-        target=importlib.import_module, args=("screener_analyzer.judge",), daemon=True
-    ).start()
+    threading.Thread(target=_load, args=("screener_analyzer.judge",), daemon=True).start()
+
+
+def _load(module: str) -> None:
+    importlib.import_module(module)
+    # What is loaded stays, and is much: no collection need look through it.
+    gc.freeze()
 
 
 def chunk_size(spec: Spec, size: int, today: dt.date) -> int:

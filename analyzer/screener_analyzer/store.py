@@ -575,6 +575,7 @@ class Store:
             {
                 "execution_id": self._execution_id,
                 "calculated_at": started_at,
+                "no_end": all(result.work.until is None for result in results),
                 "asset_ids": columns.integers(list(last_days)),
                 "last_dates": columns.dates(list(last_days.values())),
             },
