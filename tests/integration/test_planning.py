@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any, Self
 
 import pytest
 from market import Asset, add_assets, add_sessions, open_execution, set_quota
-from psycopg import Connection
+from psycopg import Connection, Cursor
+from psycopg.errors import UndefinedTable
 from psycopg.rows import TupleRow
 
 from screener_operator.plan import GroupSpec, PlanRequest
-from screener_operator.planning import plan_indicators, plan_run
+from screener_operator.planning import Planner, plan_indicators, plan_run
+from screener_sql import query
 
 pytestmark = pytest.mark.integration
 
@@ -422,6 +425,50 @@ def test_a_plan_that_fails_half_way_leaves_nothing(market: Owner) -> None:
     assert market.execute(
         "SELECT planned_at FROM financial_screener.process_executions"
     ).fetchone() == (None,)
+
+
+def test_what_postgres_refuses_while_deciding_is_told(market: Owner) -> None:
+    """Statements of a decision are asked one upon the other: the one that failed has to be told,
+    not the one whose answer is waited for."""
+    add_assets(market, [Asset("SAN")])
+    market.execute("ALTER TABLE financial_screener.api_ticker_priority RENAME TO elsewhere")
+    with pytest.raises(UndefinedTable, match="api_ticker_priority"):
+        plan(market)
+    market.execute("ALTER TABLE financial_screener.elsewhere RENAME TO api_ticker_priority")
+    assert items(market) == []
+    plan(market)
+    assert items(market) != []
+
+
+class OfManyMore(Cursor[TupleRow]):
+    """A planner's cursor that asks how Postgres would store the items of very many assets, each
+    like one of those that there are: as the planner asks, and had it not turned Memoize off.
+    """
+
+    as_it_is = with_memoize = ""
+
+    def execute(self, statement: Any, *args: Any, **more: Any) -> Self:
+        if statement == query("planning/insert_items"):
+            with self.connection.transaction(force_rollback=True):
+                run = super().execute
+                run("INSERT INTO delta SELECT delta.* FROM delta, generate_series(1, 25000)")
+                run("ANALYZE delta")
+                self.as_it_is = str(run(b"EXPLAIN " + statement, *args).fetchall())
+                run("SET LOCAL enable_memoize = on")
+                self.with_memoize = str(run(b"EXPLAIN " + statement, *args).fetchall())
+        return super().execute(statement, *args, **more)
+
+
+def test_no_hash_is_cleared_for_each_of_very_many_assets(market: Owner) -> None:
+    add_assets(market, [Asset(f"A{n}", exchange) for exchange in ("MC", "US") for n in range(4)])
+    open_execution(market, "run-1")
+    request = PlanRequest("run-1", (GroupSpec("all", ("MC", "US")),), BOTH, date(2024, 11, 24))
+    with market.transaction(), OfManyMore(market) as cursor:
+        planner = Planner(cursor, request, NOW)
+        planner.store(planner.decide())
+    if "Memoize" not in cursor.with_memoize:
+        pytest.skip("this Postgres would not think of it")
+    assert "Memoize" not in cursor.as_it_is
 
 
 def test_an_execution_that_is_not_open_is_refused(market: Owner) -> None:
