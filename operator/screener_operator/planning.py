@@ -6,7 +6,7 @@ First everything is decided, on counts and on a queue of single requests; then i
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -87,6 +87,28 @@ class Reference:
     group_ordinal: int
     date_to: date
     date_from: date
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a decision goes by."""
+
+    needs: Mapping[int, Needs]
+    since: Mapping[tuple[int, str, int | None], str]
+    """Of an exchange's assets that lack so many sessions of prices, splits or dividends, the
+    earliest day since when one does."""
+    in_plan: Mapping[str, tuple[bool, date]]
+    """Endpoints: whether the vendor's plan has them, and when that was seen."""
+    reference: tuple[Reference, ...]
+    """The series that are due, those of the first group first."""
+    day_left: int
+    """Calls of the day, without those that the run must keep; may be negative."""
+    run_left: int | None
+    """Calls of what the run may use; None: without bound."""
+    kept: bool
+    """Whether the day has calls that the run must keep."""
+    per_day: int
+    """Calls that a later day may have for such a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +193,12 @@ def _end(cursor: Cursor[TupleRow], scope: dict[str, Any]) -> None:
     cursor.execute(query("planning/set_planned"), scope)
 
 
-def _cuts(
-    work: Work, since: Mapping[tuple[int, str, int | None], str]
-) -> dict[tuple[int, str], str]:
+def _cuts(work: Work, found: Found) -> dict[tuple[int, str], str]:
     """Of each choice of bulk days the day since which they serve: who is known up to it, or later,
     lacks no other session. `infinity` where nothing goes by bulk.
     """
     return {
-        (id_, kind): since[id_, kind, way.sessions] if way.sessions else "infinity"
+        (id_, kind): found.since[id_, kind, way.sessions] if way.sessions else "infinity"
         for id_, of in work.days.items()
         for kind, way in of.items()
     }
@@ -202,22 +222,22 @@ class Planner:
 
     def decide(self) -> Choices:
         """Discovery, choice and order; nothing is stored but temporary tables."""
-        self.exchanges = self._read_exchanges()
-        self.scope = self._scope()
-        needs, since = self._discover()
-        in_plan = {
-            endpoint: (included, seen)
-            for endpoint, included, seen in self.cursor.execute(
-                query("planning/vendor_plan"), self.scope
-            )
-        }
-        choices = self._choose(needs, since, in_plan)
-        again = self._order(choices)
+        self.cursor.execute(query("planning/create_decision"))
+        # What needs no answer yet is asked before it comes: waiting for one takes as long as a
+        # small statement.
+        with self.cursor.connection.pipeline():
+            self.exchanges = self._read_exchanges()
+            self.scope = self._scope()
+            choices = self._choose(self._find())
+            again = self._order(choices)
         # Nothing that is due, and calls of the day all the same.
         beside = Calls(prices=BULK_CALLS * len(choices.corrections) + again)
         first, *later = choices.days
         first = replace(first, calls=first.calls + beside)
         return replace(choices, refreshes=again, days=(first, *later))
+
+    def _ask(self, name: str, **more: Any) -> Cursor[TupleRow]:
+        return self.cursor.connection.execute(query(f"planning/{name}"), self.scope | more)
 
     def _read_exchanges(self) -> dict[int, Exchange]:
         groups = {
@@ -270,19 +290,18 @@ class Planner:
         """An array for SQL whose index is the exchange's id, from 1."""
         return [values.get(id_, default) for id_ in range(1, max(self.exchanges, default=0) + 1)]
 
-    def _discover(self) -> tuple[dict[int, Needs], dict[tuple[int, str, int | None], str]]:
-        """What the assets of each exchange need; and of those that lack so many sessions of
-        prices, splits or dividends, the earliest day since when one does.
-        """
+    def _find(self) -> Found:
+        discovered = self._ask("discover")
+        self._ask("sort_again")
+        endpoints = self._ask("vendor_plan")
+        calls = self._ask("calls_left")
+        reference = self._ask_reference()
+
         gaps: dict[int, dict[str, dict[int | None, int]]] = {id_: {} for id_ in self.exchanges}
-        earliest = {}
-        self.cursor.execute(query("planning/create_decision"))
-        for id_, kind, sessions, assets, since in self.cursor.execute(
-            query("planning/discover"), self.scope
-        ):
+        since = {}
+        for id_, kind, sessions, assets, earliest in discovered:
             gaps[id_].setdefault(kind, {})[sessions] = assets
-            earliest[id_, kind, sessions] = since
-        self.cursor.execute(query("planning/sort_again"))
+            since[id_, kind, sessions] = earliest
 
         def count(id_: int, kind: str) -> int:
             return sum(gaps[id_].get(kind, {}).values())
@@ -296,63 +315,53 @@ class Planner:
             )
             for id_ in self.exchanges
         }
-        return needs, earliest
-
-    def _choose(
-        self,
-        needs: Mapping[int, Needs],
-        since: Mapping[tuple[int, str, int | None], str],
-        in_plan: Mapping[str, tuple[bool, date]],
-    ) -> Choices:
-        bulk_included = in_plan.get(BULK_DAYS, (True, None))[0]
-        reference = self._reference()
-        work = Work(
-            len(reference),
-            self._choose_days(needs, in_plan),
-            self._choose_pages(needs, in_plan),
-        )
-        row = self.cursor.execute(query("planning/calls_left"), self.scope).fetchone()
+        in_plan = {endpoint: (included, seen) for endpoint, included, seen in endpoints}
+        row = calls.fetchone()
         assert row is not None  # it always has one
-        day_left, run_left, kept, per_day = row
-        run_binds = run_left is not None and run_left < day_left
-        left = max(0, run_left if run_binds else day_left)
-        bound_by = "run_limit" if run_binds else "daily_limit"
+        return Found(needs, since, in_plan, tuple(Reference(*each) for each in reference), *row)
+
+    def _choose(self, found: Found) -> Choices:
+        needs, reference = found.needs, found.reference
+        bulk_included = found.in_plan.get(BULK_DAYS, (True, None))[0]
+        work = Work(len(reference), self._choose_days(found), self._choose_pages(found))
+        bound_by, left = "daily_limit", found.day_left
+        if found.run_left is not None and found.run_left < found.day_left:
+            bound_by, left = "run_limit", found.run_left
+        left = max(0, left)
         wanted = self._corrections(needs, bulk_included)
         done, corrected = fit_beside(work, left, len(wanted))
         again = self._refreshes(needs, left - done.calls.total - BULK_CALLS * corrected, done.rest)
         upkeep = len(reference) + sum(
             min(BULK_CALLS, each.loaded) * len(BY_SESSION) for each in needs.values()
         )
-        days = schedule(self.today, done.calls, done.rest, per_day=per_day, upkeep=upkeep)
+        days = schedule(self.today, done.calls, done.rest, per_day=found.per_day, upkeep=upkeep)
         return Choices(
             work=work,
             fit=done,
             later=when(work, done, days),
             days=days,
-            cuts=_cuts(work, since),
+            cuts=_cuts(work, found),
             reference=reference[: done.reference],
             corrections=frozenset(wanted[:corrected]),
             refreshes=again,
             bound_by=bound_by,
             message=_DEFERRED_BECAUSE[
-                "keep_calls" if bound_by == "daily_limit" and kept else bound_by
+                "keep_calls" if bound_by == "daily_limit" and found.kept else bound_by
             ],
         )
 
-    def _choose_days(
-        self, needs: Mapping[int, Needs], in_plan: Mapping[str, tuple[bool, date]]
-    ) -> dict[int, dict[str, Days]]:
+    def _choose_days(self, found: Found) -> dict[int, dict[str, Days]]:
         """While the vendor's plan does not include bulk days each asset is asked for by itself; the
         run then says so, for it costs more.
         """
-        included, seen = in_plan.get(BULK_DAYS, (True, None))
+        included, seen = found.in_plan.get(BULK_DAYS, (True, None))
         days = {
             id_: {kind: choose_days(of.gaps[kind], bulk_in_plan=included) for kind in BY_SESSION}
-            for id_, of in needs.items()
+            for id_, of in found.needs.items()
         }
         dearer = [
             self.exchanges[id_].group
-            for id_, of in needs.items()
+            for id_, of in found.needs.items()
             if not included and any(choose_days(of.gaps[kind]).sessions for kind in BY_SESSION)
         ]
         if dearer:
@@ -362,21 +371,18 @@ class Planner:
             ] = dearer
         return days
 
-    def _choose_pages(
-        self, needs: Mapping[int, Needs], in_plan: Mapping[str, tuple[bool, date]]
-    ) -> dict[int, Pages]:
-        due = {id_: of.fundamentals for id_, of in needs.items() if of.fundamentals}
-        if BULK_FUNDAMENTALS not in in_plan:
+    def _choose_pages(self, found: Found) -> dict[int, Pages]:
+        due = {id_: of.fundamentals for id_, of in found.needs.items() if of.fundamentals}
+        if BULK_FUNDAMENTALS not in found.in_plan:
             return probe(due)
-        if not in_plan[BULK_FUNDAMENTALS][0]:
+        if not found.in_plan[BULK_FUNDAMENTALS][0]:
             return {id_: Pages(assets) for id_, assets in due.items()}
         return {
             id_: choose_pages(assets, self.exchanges[id_].listed_rows)
             for id_, assets in due.items()
         }
 
-    def _reference(self) -> tuple[Reference, ...]:
-        """The reference series that are due, those of the first group first."""
+    def _ask_reference(self) -> Iterable[TupleRow]:
         if PRICES not in self.request.operations:
             return ()
         scope = [
@@ -388,10 +394,7 @@ class Planner:
             }
             for each in self.exchanges.values()
         ]
-        rows = self.cursor.execute(
-            query("planning/reference"), self.scope | {"scope": Jsonb(scope)}
-        )
-        return tuple(Reference(*row) for row in rows)
+        return self._ask("reference", scope=Jsonb(scope))
 
     def _corrections(self, needs: Mapping[int, Needs], bulk_included: bool) -> list[int]:
         """The exchanges whose latest final session is to be asked for again."""
@@ -422,11 +425,10 @@ class Planner:
             self.scope[f"{kind}_cut"] = self._by_exchange(cuts, "infinity")
         on_pages = {id_: way.on_pages for id_, way in choices.fit.pages.items()}
         self.scope["on_pages"] = self._by_exchange(on_pages, 0)
-        self.cursor.execute(query("planning/order"), self.scope)
+        self._ask("order")
         if not choices.refreshes:
             return 0
-        scope = self.scope | {"count": choices.refreshes}
-        row = self.cursor.execute(query("planning/refresh"), scope).fetchone()
+        row = self._ask("refresh", count=choices.refreshes).fetchone()
         assert row is not None  # it always has one
         return int(row[0])
 
