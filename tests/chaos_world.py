@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from chaos_operator import Operator, collection_run
 from chaos_pods import Pod, Pods
+from chaos_quota import Made, sent_without_calls
 from chaos_schedule import Blow, Schedule, Stage
 from database_clock import let_clock_be_set, set_clock
 from psycopg import Connection, sql
@@ -91,6 +92,23 @@ def spec(
         **more,
     }
 
+
+WATCH_LEASES = """
+CREATE SCHEMA watch;
+CREATE TABLE watch.leases (id bigint PRIMARY KEY, made_at timestamptz, read_at timestamptz);
+CREATE FUNCTION watch.note_lease() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO watch.leases
+    SELECT NEW.id, clock.clock_timestamp(), vendor_read_at
+    FROM financial_screener.api_daily_quota WHERE day = NEW.day;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER watch AFTER INSERT ON financial_screener.api_leases
+    FOR EACH ROW EXECUTE FUNCTION watch.note_lease();
+"""
+"""Notes each lease as it is made, when the day is locked, with the reading that is the latest then.
+"""
 
 LEFT: dict[str, str] = {
     "bars": "SELECT ticker, date, open, high, low, close, adj_close, stock_prices.volume"
@@ -195,6 +213,7 @@ class Chaos:
             )
         )
         let_clock_be_set(database)
+        self.admin.execute(WATCH_LEASES)
         self._tables = self._read_tables()
         self._save("nothing")
         self._undisturbed: dict[str, Lived] = {}
@@ -383,6 +402,7 @@ class Life:
         self._thaws: list[tuple[float, Pod]] = []
         self._starts = 0
         self._ahead = timedelta()
+        self._ahead_of_vendor = timedelta()
 
     def live(self) -> None:
         """Lives through it; `wrong` tells afterwards what must not have been."""
@@ -392,6 +412,7 @@ class Life:
         # was stored is one for certain.
         self._ahead = begin - datetime.now(UTC)
         simulator.clock(data=self.runs.moment, accounting=begin.isoformat())
+        self._ahead_of_vendor = self._now() - begin
         set_clock(self.chaos.database, self._ahead)
         simulator.admin("account", dict(self.runs.account))
         others = [
@@ -405,6 +426,7 @@ class Life:
         script = [*self.events, *others, *self.stage.faults]
         simulator.admin("faults", {"seed": self.stage.seed, "faults": script})
         seen = len(simulator.admin("log"))
+        leased = self.chaos.value("SELECT coalesce(max(id), 0) FROM watch.leases")
         for number, each in enumerate(self.runs.specs):
             self.operator.add(collection_run(f"{self.name}-{number}", dict(each), begin))
         began = time.monotonic()
@@ -425,7 +447,7 @@ class Life:
         finally:
             self.operator.die()
         simulator.admin("faults", {})
-        self._check(seen)
+        self._check(seen, leased)
 
     def _now(self) -> datetime:
         return datetime.now(UTC) + self._ahead
@@ -543,29 +565,30 @@ class Life:
                     f"{self.name}: {calls} calls of {day} by the vendor, {ours.get(day, 0)} by us"
                 )
 
-    def _check(self, seen: int) -> None:
+    def _check(self, seen: int, leased: int) -> None:
         self._compare_counts()
         entries = self.chaos.simulator.admin(f"log?since={seen}")
-        told = 0  # what others had called when we last read the vendor's counter
-        for entry in entries:
-            counter = entry["counter"] - max(0, entry["others"] - told)
-            if counter + entry["cost"] > entry["limit"]:
-                self.wrong.append(f"{self.name}: sent without calls left: {entry}")
-            if entry["endpoint"] == "user" and entry["status"] == 200:
-                told = entry["others"]
+        leases = [
+            Made(row["made_at"], row["read_at"])
+            for row in self.chaos.rows(
+                "SELECT made_at, read_at FROM watch.leases WHERE id > %s ORDER BY id", leased
+            )
+        ]
+        for entry in sent_without_calls(entries, leases, self._ahead_of_vendor):
+            self.wrong.append(f"{self.name}: sent without calls left: {entry}")
         self._check_refetches(entries)
         for name, statement in NEVER.items():
             for row in self.chaos.rows(statement):
                 self.wrong.append(f"{self.name}: {name}: {row}")
 
     def _check_refetches(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """What is stored is not asked for again by the same run."""
+        """What is stored is not asked for again, by no run of the stage."""
         stored = {
             row["subject"]: row["stored_at"]
             for row in self.chaos.rows(
                 "SELECT CASE plan_fetches.kind WHEN 'prices' THEN 'eod' WHEN 'splits' THEN 'splits'"
                 " WHEN 'dividends' THEN 'div' ELSE 'fundamentals' END || '/' || assets.code || '.'"
-                " || exchanges.code AS subject, max(finished_at) AS stored_at"
+                " || exchanges.code AS subject, min(finished_at) AS stored_at"
                 " FROM plan_fetches JOIN assets ON assets.id = asset_id"
                 " JOIN exchanges ON exchanges.id = assets.exchange_id"
                 " WHERE plan_fetches.state = 'done' AND execution_id LIKE %s GROUP BY 1",
