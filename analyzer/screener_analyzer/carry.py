@@ -68,6 +68,12 @@ _MORE = 24
 def carried(panel: Panel, name: Carried, rows: int) -> Outputs:
     """The last `rows` rows (all of a shorter panel) of what is carried under this name; the panel
     keeps them."""
+    if panel.within is not None:
+        whole, part = panel.within
+        last = min(rows, panel.rows)
+        return tuple(
+            np.ascontiguousarray(matrix[-last:, part]) for matrix in carried(whole, name, last)
+        )
     kept = panel.kept.get(name)
     if kept is None or len(kept[0]) < min(rows, panel.rows):
         panel.kept.update(_carry(panel, name, min(rows, panel.rows)))

@@ -2,7 +2,8 @@
 it would have been computed on its day."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,50 +29,81 @@ def needed(dates: Days, values: Matrix, lengths: NDArray[np.intp], since: int) -
     ]
 
 
-def history_of(
-    asset_ids: NDArray[np.int32],
-    bars: Bars,
-    *,
-    since: int,
-    known: State | None = None,
-    adjusted: Adjusted = "all",
-    columns: Collection[str] = COLUMNS,
-) -> Computed:
-    """The row of each asset's last bar, with every column, and those of its bars from day `since`
-    on before that, with these `columns`; what went wrong, by asset, for those without.
+class History:
+    """Of assets: the row of each one's last bar, with every column, and those of its bars from day
+    `since` on before that, with these `columns`; what went wrong, by asset, for those without.
 
-    Each asset has a bar at least. `bars`: those `needed`. `known`: what adds up before the rows, of
-    the assets whose first stored bar is not among them.
+    It is asked for of some assets after others, as rows of many days are what memory is bound by.
+    Averages in which a bar builds on the one before are computed of all of them together, and so
+    are the last rows: a step of theirs takes hardly longer for many assets than for few.
     """
-    known = known or State.none(len(asset_ids))
-    return apart(asset_ids, _History(asset_ids, bars, since, known, adjusted, columns).part)
 
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _History:
-    asset_ids: NDArray[np.int32]
-    bars: Bars
-    since: int
-    known: State
-    adjusted: Adjusted
-    columns: Collection[str]
+    def __init__(
+        self,
+        asset_ids: NDArray[np.int32],
+        bars: Bars,
+        *,
+        since: int,
+        known: State | None = None,
+        adjusted: Adjusted = "all",
+        columns: Collection[str] = COLUMNS,
+    ) -> None:
+        """Each asset has a bar at least. `bars`: those `needed`. `known`: what adds up before the
+        rows, of the assets whose first stored bar is not among them."""
+        self._asset_ids = asset_ids
+        self._bars = bars
+        self._since = since
+        self._known = known or State.none(len(asset_ids))
+        self._adjusted = adjusted
+        self._columns = columns
+        self._together: tuple[Panel, Computed] | None = None
+        # Where that raises an error, whose fault it is shows when each is computed apart.
+        with suppress(Exception):
+            whole = slice(0, len(asset_ids))
+            panel = self._panel(whole)
+            self._together = panel, self._last(whole, panel)
 
     def part(self, part: slice) -> Computed:
-        """Of some of the assets."""
-        asset_ids, bars = self.asset_ids[part], self.bars.part(part.start, part.stop)
-        known = self.known.of(part)
-        matrices = bars.panel(state=known, whole=known.new_bars < 0, adjusted=self.adjusted)
-        earlier = self._earlier(asset_ids, bars, matrices)
-        at_last = State(state(matrices).values, np.zeros(len(asset_ids), dtype=np.intp))
-        del matrices
+        """Of the assets of these numbers."""
+        return apart(self._asset_ids[part], _Part(self, part).part)
+
+    def of(self, part: slice) -> Computed:
+        """Of the assets of these numbers, with what is computed of all together."""
+        if self._together is None:
+            return self.alone(part)
+        panel, last = self._together
+        asset_ids = set(self._asset_ids[part].tolist())
+        return Computed(
+            last.rows.of(asset_ids),
+            self._earlier(part, replace(self._panel(part), within=(panel, part))),
+            last.states.of(asset_ids),
+            {asset_id: fault for asset_id, fault in last.faults.items() if asset_id in asset_ids},
+        )
+
+    def alone(self, part: slice) -> Computed:
+        """The same without the others."""
+        panel = self._panel(part)
+        return self._last(part, panel)._replace(earlier=self._earlier(part, panel))
+
+    def _panel(self, part: slice) -> Panel:
+        known = self._known.of(part)
+        return self._bars.part(part.start, part.stop).panel(
+            state=known, whole=known.new_bars < 0, adjusted=self._adjusted
+        )
+
+    def _last(self, part: slice, panel: Panel) -> Computed:
+        bars = self._bars.part(part.start, part.stop)
+        known = State(state(panel).values, np.zeros(panel.assets, dtype=np.intp))
         # Of the same bars as in a run without a history.
         kept = needed(bars.dates, bars.values, bars.lengths, np.iinfo(np.int32).max)
-        last = rows_of(asset_ids, bars.where(kept), known=at_last, adjusted=self.adjusted)
-        return last._replace(earlier=earlier)
+        return rows_of(
+            self._asset_ids[part], bars.where(kept), known=known, adjusted=self._adjusted
+        )
 
-    def _earlier(self, asset_ids: NDArray[np.int32], bars: Bars, matrices: Panel) -> Rows:
+    def _earlier(self, part: slice, panel: Panel) -> Rows:
+        bars = self._bars.part(part.start, part.stop)
         ends = np.cumsum(bars.lengths)
-        wanted = bars.dates >= self.since
+        wanted = bars.dates >= self._since
         wanted[ends - 1] = False
         counts = np.add.reduceat(wanted, ends - bars.lengths, dtype=np.intp)
         rows = int(counts.max())
@@ -80,18 +112,33 @@ class _History:
         in_matrix = np.arange(rows) >= (rows - counts)[:, np.newaxis]
         values: dict[str, NDArray[np.float64]] = {}
         for indicator in REGISTRY:
-            if not set(indicator.columns) & set(self.columns):
+            if not set(indicator.columns) & set(self._columns):
                 continue
             # One after another: rows of many days are what memory is bound by.
-            for column, matrix in compute(matrices, [indicator], rows=rows + 1).items():
-                if column in self.columns:
+            for column, matrix in compute(panel, [indicator], rows=rows + 1).items():
+                if column in self._columns:
                     values[column] = transposed(matrix[:-1])[in_matrix]
         numbers = np.arange(1, len(bars.dates) + 1) - np.repeat(ends - bars.lengths, bars.lengths)
         found = Rows(
-            np.repeat(asset_ids, counts),
+            np.repeat(self._asset_ids[part], counts),
             bars.dates[wanted],
             values,
             numbers[wanted].astype(np.int32),
         )
         # A bar that was set aside has no row.
         return found.where(np.isfinite(bars.values[wanted, 3]))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Part:
+    history: History
+    whole: slice
+
+    def part(self, part: slice) -> Computed:
+        """Of the assets of these numbers among those of the part."""
+        begin = self.whole.start
+        if part.stop - part.start == self.whole.stop - begin:
+            # Where one among the others is at fault, it is nobody's here.
+            with suppress(Exception):
+                return self.history.of(self.whole)
+        return self.history.alone(slice(begin + part.start, begin + part.stop))

@@ -127,6 +127,9 @@ class Panel:
     """None: what is carried from bar to bar begins in the panel."""
     mark: int | None = None
     """A row of which what walks carry is to be found in `marked`; None: of none."""
+    within: "tuple[Panel, slice] | None" = None
+    """A panel of more assets, up to the same last bars, and which of them are these: what is
+    carried is computed there. None: there is none."""
     kept: dict[Hashable, Outputs] = field(default_factory=dict, repr=False)
     """What was computed from it once already, by its name: see `carry`."""
     marked: dict[Hashable, Matrix] = field(default_factory=dict, repr=False)

@@ -1,5 +1,5 @@
-"""The loop: claim and read a chunk of items, compute it, store and verify it in one transaction,
-until none is open.
+"""The loop: claim and read a chunk of items, compute it, store and verify it in one transaction (of
+a history in a few, each of a part of its items), until none is open.
 
 Three chunks are in hand at once: one is read while the one before is computed and the one before
 that is stored. Never fetches prices and never plans. Safe to be killed anywhere and started again,
@@ -15,15 +15,17 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from screener_analyzer.computing import Computed, rows_of
-from screener_analyzer.history import history_of
+from screener_analyzer.history import History
 from screener_analyzer.memory import keep_nothing_large
+from screener_analyzer.panel import chunks
 from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Adjusted, Spec
 from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store
@@ -33,12 +35,14 @@ from screener_sql.model import ErrorCode, ExitCode
 
 logger = logging.getLogger(__name__)
 
-HISTORY_SHARE = 6
-"""So many times fewer items at least are a chunk where a history is computed, as all bars are read
-of it."""
-HISTORY_VALUES, HISTORY_MORE = 9_000, 20
+HISTORY_SHARE = 9
+"""So many times fewer items at least are stored at once where a history is computed, as all bars
+are read of it."""
+HISTORY_VALUES, HISTORY_MORE = 7_000, 30
 """So many values of the days of a history take as much room as an item of another run; a day takes
 that of so many values more than its columns, for its bar."""
+HISTORY_PARTS = 3
+"""In so many parts a chunk of a history is stored: each takes more room than all their bars."""
 EXTRA_SHARE = 10
 """So many times fewer where `ta` computes what the run names."""
 TOLERANCE = 1e-6
@@ -112,31 +116,61 @@ def run(
     return ExitCode.DONE if verified else ExitCode.NOT_VERIFIED
 
 
-def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Computed]:
-    """How each item of the chunk ends, and what is computed of those that succeed.
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """Items that are stored at once: how each ends, and what is computed of those that succeed."""
+
+    chunk: Chunk
+    """`to_store`."""
+    results: list[Result]
+    computed: Computed
+
+
+def parts_of(chunk: Chunk, spec: Spec, size: int) -> Iterator[Part]:
+    """All of the chunk at once; of a history about `size` items after others, each computed when it
+    is asked for.
 
     A fault of a computation ends the item that it is of only.
     """
     started = time.perf_counter()
-    chosen = [place for place, work in enumerate(chunk.works) if chunk.bars.lengths[place]]
     with_bars = chunk.bars.lengths > 0
-    asset_ids = np.array([chunk.works[place].asset_id for place in chosen], dtype=np.int32)
+    places = np.flatnonzero(with_bars)
+    asset_ids = np.array([chunk.works[place].asset_id for place in places], dtype=np.int32)
     bars = chunk.bars.of(with_bars)
     known = None if chunk.known is None else chunk.known.of(with_bars)
-    if not chosen:
-        computed = Computed.nothing()
-    elif spec.since is None:
+    if not len(places):
+        return iter([_part(chunk, spec, Computed.nothing(), started)])
+    if spec.since is None:
         walked = None if chunk.walked is None else chunk.walked.of(with_bars)
         computed = rows_of(asset_ids, bars, known=known, walked=walked, adjusted=spec.adjusted)
-    else:
-        computed = history_of(
-            asset_ids,
-            bars,
-            since=spec.since,
-            known=known,
-            adjusted=spec.adjusted,
-            columns=spec.history_columns,
-        )
+        return iter([_part(chunk, spec, computed, started)])
+    history = History(
+        asset_ids,
+        bars,
+        since=spec.since,
+        known=known,
+        adjusted=spec.adjusted,
+        columns=spec.history_columns,
+    )
+    return _parts_of_history(chunk, spec, history, places, size)
+
+
+def _parts_of_history(
+    chunk: Chunk, spec: Spec, history: History, places: NDArray[np.intp], size: int
+) -> Iterator[Part]:
+    """`places`: of the items with bars, which the history is of."""
+    # Items without go with those before them.
+    ends = np.append(places[1:], len(chunk.works))
+    begin = 0
+    for part in chunks(len(places), size):
+        started = time.perf_counter()
+        end = int(ends[part.stop - 1])
+        # By no name, which would hold it while the next is computed.
+        yield _part(chunk.part(begin, end), spec, history.part(part), started)
+        begin = end
+
+
+def _part(chunk: Chunk, spec: Spec, computed: Computed, started: float) -> Part:
     if chunk.histories is not None:
         from screener_analyzer.extra import json_of  # loads pandas and ta
 
@@ -173,7 +207,7 @@ def results_of(chunk: Chunk, spec: Spec) -> tuple[list[Result], Computed]:
         else:
             result = Result(work, "succeeded", duration_ms=each_ms)
         results.append(result)
-    return results, computed
+    return Part(chunk.to_store(), results, computed)
 
 
 def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
@@ -219,8 +253,8 @@ def _load(module: str) -> None:
     gc.freeze()
 
 
-def chunk_size(spec: Spec, size: int, today: dt.date) -> int:
-    """How many items are claimed at once, where `size` are when only last rows are computed."""
+def part_size(spec: Spec, size: int, today: dt.date) -> int:
+    """How many items are stored at once, where `size` are when only last rows are computed."""
     share = 1
     if spec.history_from is not None:
         days = max(1, int(np.busday_count(spec.history_from, today + dt.timedelta(days=1))))
@@ -295,19 +329,17 @@ class _Ender:
         in_hand, self._in_hand = self._in_hand, None
         return None if in_hand is None else in_hand.result()
 
-    def end(self, chunk: Chunk, results: Sequence[Result], computed: Computed) -> None:
-        """Begins to end a chunk, as none is in hand; see MOST_DUE. Raises DatabaseUnreachable if
-        the worker has lost its lock."""
+    def end(self, part: Part) -> None:
+        """Begins to end a chunk or a part, as none is in hand; see MOST_DUE. Raises
+        DatabaseUnreachable if the worker has lost its lock."""
         assert self._in_hand is None, "a chunk is ended when the one before it is"
         self._worker.check()
-        self._in_hand = self._thread.submit(self._end, chunk, results, computed)
-        if _is_large(chunk):
+        self._in_hand = self._thread.submit(self._end, part)
+        if _is_large(part.chunk):
             wait([self._in_hand])
 
-    def _end(self, chunk: Chunk, results: Sequence[Result], computed: Computed) -> int:
-        ended = _end_chunk(
-            self._store, self._worker, chunk, results, computed, self._found, self._pause
-        )
+    def _end(self, part: Part) -> int:
+        ended = _end_part(self._store, self._worker, part, self._found, self._pause)
         if ended:
             self._items += ended
             logger.info("chunk stored", extra={"items": ended, "items_total": self._items})
@@ -323,55 +355,54 @@ def _end_all_items(
     ahead: Store,
 ) -> None:
     spec = found.spec
+    size = part_size(spec, size, dt.datetime.now(dt.UTC).date())
+    claimed = size if spec.since is None else size * HISTORY_PARTS
     with (
-        _Reader(
-            ahead, worker.worker_id, spec, chunk_size(spec, size, dt.datetime.now(dt.UTC).date())
-        ) as reader,
+        _Reader(ahead, worker.worker_id, spec, claimed) as reader,
         _Ender(store, worker, found, pause) as ender,
     ):
+        parts: Iterator[Part] = iter(())
         while True:
             pause(0)
             worker.check()
-            computed = _next_computed(reader, spec, pause)
+            part = next(parts, None)
+            if part is None:
+                parts = _next_parts(reader, spec, size, pause)
+                part = next(parts, None)
+            pause(0)
             ended = ender.wait()
-            if ended == 0 or (computed is None and store.open_items()):
+            if ended == 0 or (part is None and store.open_items()):
                 # Another worker holds the rest, or their assets are being written at this moment.
                 pause(WAIT_S)
-            elif computed is None:
+            elif part is None:
                 return
-            if computed is not None:
-                ender.end(*computed)
-            del computed  # not held while the next is computed
+            if part is not None:
+                ender.end(part)
+            del part  # not held while the next is computed
 
 
-def _next_computed(
-    reader: _Reader, spec: Spec, pause: Callable[[float], None]
-) -> tuple[Chunk, list[Result], Computed] | None:
+def _next_parts(
+    reader: _Reader, spec: Spec, size: int, pause: Callable[[float], None]
+) -> Iterator[Part]:
+    """Of the next chunk; none where there is none."""
     chunk = reader.chunk()
     if chunk is None:
-        return None
+        return iter(())
     pause(0)
     if _is_large(chunk):
         keep_nothing_large()
-    results, computed = results_of(chunk, spec)
-    pause(0)
-    return chunk.to_store(), results, computed
+    return parts_of(chunk, spec, size)
 
 
 def _is_large(chunk: Chunk) -> bool:
     return len(chunk.blocks_due) > len(chunk.works) * MOST_DUE
 
 
-def _end_chunk(
-    store: Store,
-    worker: Worker,
-    chunk: Chunk,
-    results: Sequence[Result],
-    computed: Computed,
-    found: Slice,
-    pause: Callable[[float], None],
+def _end_part(
+    store: Store, worker: Worker, part: Part, found: Slice, pause: Callable[[float], None]
 ) -> int:
     """How many items it ended."""
+    chunk, results, computed = part.chunk, part.results, part.computed
     try:
         with store.taken(worker.worker_id, chunk.works) as taken:
             mine = [result for result in results if result.work.item_id in taken]
@@ -396,11 +427,11 @@ def _end_chunk(
                 store.note_verified(len(sample), deviation)
     except Mismatch as mismatch:
         logger.error(mismatch.message, extra={"deviation": str(mismatch.deviation)})
-        return _fail_chunk(store, worker, chunk, results, mismatch)
+        return _fail_part(store, worker, chunk, results, mismatch)
     return len(mine)
 
 
-def _fail_chunk(
+def _fail_part(
     store: Store,
     worker: Worker,
     chunk: Chunk,

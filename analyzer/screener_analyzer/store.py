@@ -94,6 +94,16 @@ class Chunk:
     blocks_due: frozenset[int] = frozenset()
     """The assets among these of which a block of bars is to be made."""
 
+    def part(self, begin: int, end: int) -> "Chunk":
+        """The items from number `begin` to before `end`, of a run with a history."""
+        return replace(
+            self,
+            works=self.works[begin:end],
+            bars=self.bars.part(begin, end),
+            histories=None if self.histories is None else self.histories.part(begin, end),
+            known=None if self.known is None else self.known.of(slice(begin, end)),
+        )
+
     def to_store(self) -> "Chunk":
         """It as it is kept when it is computed, until it is stored: with bars of those assets alone
         of which a block is due."""

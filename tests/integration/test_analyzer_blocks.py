@@ -1,6 +1,6 @@
 """The last bars of an asset in one piece: a run that reads it gives what one without it gives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import numpy as np
@@ -21,12 +21,11 @@ from market import Asset, add_assets
 from screener_analyzer import columns, walked
 from screener_analyzer import run as analyzer
 from screener_analyzer.block_store import LATER_BARS, BlockStore
-from screener_analyzer.computing import Computed
 from screener_analyzer.registry import LONGEST_HISTORY
-from screener_analyzer.run import results_of
+from screener_analyzer.run import Part, parts_of
 from screener_analyzer.spec import Spec
 from screener_analyzer.states import LEAST_BARS
-from screener_analyzer.store import Chunk, Result
+from screener_analyzer.store import Chunk
 from screener_analyzer.walked import TAIL
 from screener_sql.model import ExitCode
 
@@ -160,12 +159,12 @@ def test_where_factors_changed_more_are_read(
 ) -> None:
     read: list[int] = []
 
-    def noted(chunk: Chunk, spec: Spec) -> tuple[list[Result], Computed]:
+    def noted(chunk: Chunk, spec: Spec, size: int) -> Iterator[Part]:
         places = [work.ticker for work in chunk.works]
         read.append(int(chunk.bars.lengths[places.index("LONG.MC")]))
-        return results_of(chunk, spec)
+        return parts_of(chunk, spec, size)
 
-    monkeypatch.setattr(analyzer, "results_of", noted)
+    monkeypatch.setattr(analyzer, "parts_of", noted)
     plan_and_carry_out(owner_with_blocks, analyzer_url, "as before", mode="all")
     last = BARS[LENGTH]
     add_bars(owner_with_blocks, "LONG.MC", [last._replace(adj_close=last.close * 1.25)])

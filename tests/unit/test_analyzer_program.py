@@ -3,18 +3,21 @@
 import datetime as dt
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from screener_analyzer import history, judge
 from screener_analyzer.bars import Bars
 from screener_analyzer.binary import day_of
-from screener_analyzer.computing import rows_of
-from screener_analyzer.history import history_of, needed
+from screener_analyzer.carry import Ema, carried
+from screener_analyzer.computing import Computed, rows_of
+from screener_analyzer.history import History, needed
 from screener_analyzer.panel import Outputs, Panel
 from screener_analyzer.registry import COLUMNS, REGISTRY
-from screener_analyzer.run import Mismatch, chunk_size, results_of, verified
+from screener_analyzer.run import Mismatch, part_size, parts_of, verified
 from screener_analyzer.settings import Settings, from_environment
 from screener_analyzer.spec import Spec
 from screener_analyzer.store import Chunk, Sampled, Work
@@ -95,8 +98,9 @@ def test_settings_show_no_password() -> None:
 
 
 def test_items_with_bars_succeed_with_the_rows_of_their_last_bars() -> None:
-    results, (rows, *_) = results_of(Chunk((work(3), work(4)), NOON, bars(2, 1)), Spec())
-    assert [result.state for result in results] == ["succeeded", "succeeded"]
+    [part] = parts_of(Chunk((work(3), work(4)), NOON, bars(2, 1)), Spec(), 1)
+    rows = part.computed.rows
+    assert [result.state for result in part.results] == ["succeeded", "succeeded"]
     assert rows.asset_ids.tolist() == [3, 4]
     assert [day_of(day) for day in rows.days] == [DAY + dt.timedelta(1), DAY]
     assert rows.bars_used.tolist() == [2, 1]
@@ -119,7 +123,8 @@ def test_an_item_that_does_not_succeed_says_why(
     item: Work, length: int, ending: tuple[str, str, str]
 ) -> None:
     chunk = Chunk((item, work(9)), NOON, bars(length, 5))
-    [result, other], (rows, *_) = results_of(chunk, Spec())
+    [part] = parts_of(chunk, Spec(), 1)
+    [result, other], rows = part.results, part.computed.rows
     assert (result.state, result.error_code, result.message) == ending
     assert other.state == "succeeded"
     assert rows.asset_ids.tolist() == [9]
@@ -154,11 +159,15 @@ def test_a_longer_history_than_usual_gives_the_same_row() -> None:
         np.testing.assert_array_equal(apart.values[column], together.values[column][::-1])
 
 
+def whole_history(asset_ids: NDArray[np.int32], found: Bars, **wanted: Any) -> Computed:
+    return History(asset_ids, found, **wanted).part(slice(0, len(asset_ids)))
+
+
 def test_every_day_since_one_has_a_row() -> None:
     found = bars(30, 3, 1)
     since = int(found.dates[28])
     asset_ids = np.array([3, 4, 5], dtype=np.int32)
-    rows, earlier, *_ = history_of(asset_ids, found, since=since - 1)
+    rows, earlier, *_ = whole_history(asset_ids, found, since=since - 1)
     assert rows.asset_ids.tolist() == [3, 4, 5]
     assert (rows.days - since).tolist() == [1, -26, -28]
     assert rows.bars_used.tolist() == [30, 3, 1]
@@ -174,9 +183,9 @@ def test_every_day_since_one_has_a_row() -> None:
 def test_the_days_before_the_last_have_the_columns_that_are_asked_for() -> None:
     found = walking(300, 280, 40)
     since, asset_ids = int(found.dates[250]), np.array([3, 4, 5], dtype=np.int32)
-    rows, every, *_ = history_of(asset_ids, found, since=since)
+    rows, every, *_ = whole_history(asset_ids, found, since=since)
     wanted = ("rsi_14", "macd", "sma_50", "obv", "beta")
-    last, some, *_ = history_of(asset_ids, found, since=since, columns=wanted)
+    last, some, *_ = whole_history(asset_ids, found, since=since, columns=wanted)
     assert some.asset_ids.tolist() == every.asset_ids.tolist() == [3] * 49 + [4] * 29
     assert some.days.tolist() == every.days.tolist()
     assert some.bars_used.tolist() == every.bars_used.tolist()
@@ -193,7 +202,7 @@ def test_a_bar_that_was_set_aside_has_no_row_and_is_not_computed_across() -> Non
     found = bars(62)
     found.values[40] = math.nan
     asset_ids, since = np.array([3], dtype=np.int32), int(found.dates[39])
-    rows, earlier, *_ = history_of(asset_ids, found, since=since)
+    rows, earlier, *_ = whole_history(asset_ids, found, since=since)
     assert (rows.days - since).tolist() == [22]
     assert (earlier.days - since).tolist() == [0, *range(2, 22)]
     assert np.isnan(earlier.values["wma_20"][1:]).tolist() == [True] * 19 + [False]
@@ -210,16 +219,74 @@ def test_a_fault_of_a_history_ends_the_asset_that_it_is_of_only(
     [price] = [indicator for indicator in REGISTRY if indicator.name == "current_price"]
     monkeypatch.setattr(history, "REGISTRY", [replace(price, kernel=fails_for_13)])
     asset_ids = np.array([3, 4, 5, 6], dtype=np.int32)
-    rows, earlier, _, faults = history_of(asset_ids, found, since=int(found.dates[2]))
+    rows, earlier, _, faults = whole_history(asset_ids, found, since=int(found.dates[2]))
     assert rows.asset_ids.tolist() == [3, 5, 6]
     assert earlier.asset_ids.tolist() == [3, 3, 5, 5]
     assert {asset_id: type(fault) for asset_id, fault in faults.items()} == {4: TypeError}
 
 
+def carried_fails_for_13(panel: Panel, rows: int, window: int) -> Outputs:
+    fails_for_13(panel if panel.within is None else panel.within[0], rows)
+    return carried(panel, Ema(window), rows)
+
+
+def test_a_fault_of_what_is_computed_together_is_nobodys_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = bars(5, 5, 5, 2)
+    found.values[7, 3] = 13.0
+    [mean] = [indicator for indicator in REGISTRY if indicator.name == "ema_12"]
+    monkeypatch.setattr(history, "REGISTRY", [replace(mean, kernel=carried_fails_for_13)])
+    parts = History(np.array([3, 4, 5, 6], dtype=np.int32), found, since=int(found.dates[2]))
+    ended = [parts.part(slice(number, number + 1)) for number in range(4)]
+    assert [part.earlier.asset_ids.tolist() for part in ended] == [[3, 3], [], [5, 5], []]
+    assert [list(part.faults) for part in ended] == [[], [4], [], []]
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, ("rsi_14", "macd", "ema_12", "obv", "adx", "sar")])
+def test_assets_of_which_a_history_is_asked_for_apart_have_the_rows_of_all(
+    columns: tuple[str, ...],
+) -> None:
+    found = walking(900, 40, 700, 260, 1)
+    asset_ids = np.arange(3, 8, dtype=np.int32)
+    since = int(found.dates[640])
+    together = History(asset_ids, found, since=since, columns=columns)
+    parts = [together.part(slice(*ends)) for ends in ((0, 2), (2, 3), (3, 5))]
+    for begin, part in enumerate(parts):
+        own = slice((0, 2, 3)[begin], (2, 3, 5)[begin])
+        some = found.part(own.start, own.stop)
+        alone = History(asset_ids[own], some, since=since, columns=columns).alone(
+            slice(0, own.stop - own.start)
+        )
+        for rows, right in ((part.rows, alone.rows), (part.earlier, alone.earlier)):
+            assert rows.asset_ids.tolist() == right.asset_ids.tolist()
+            assert rows.days.tolist() == right.days.tolist()
+            assert rows.values.keys() == right.values.keys()
+            for column, values in rows.values.items():
+                np.testing.assert_array_equal(values, right.values[column])
+        np.testing.assert_array_equal(part.states.values, alone.states.values)
+    assert [len(part.earlier) for part in parts] == [259, 59, 0]
+
+
+def test_items_of_a_history_come_in_parts_those_without_bars_too() -> None:
+    works = tuple(work(number) for number in range(1, 8))
+    chunk = Chunk(works, NOON, bars(0, 2, 0, 3, 0, 1, 0))
+    spec = Spec(history_from=day_of(chunk.bars.dates[0]))
+    parts = list(parts_of(chunk, spec, 2))
+    assert [[result.work.asset_id for result in part.results] for part in parts] == [
+        [1, 2, 3, 4, 5], [6, 7]
+    ]  # fmt: skip
+    assert [[result.state for result in part.results] for part in parts] == [
+        ["failed", "succeeded", "failed", "succeeded", "failed"], ["succeeded", "failed"]
+    ]  # fmt: skip
+    assert [part.computed.rows.asset_ids.tolist() for part in parts] == [[2, 4], [6]]
+    assert [part.computed.earlier.asset_ids.tolist() for part in parts] == [[2, 4, 4], []]
+
+
 def test_a_long_history_gives_the_last_row_of_a_run_without_one() -> None:
     found = walking(900, 700, 100)
     asset_ids = np.array([3, 4, 5], dtype=np.int32)
-    rows, earlier, *_ = history_of(asset_ids, found, since=int(found.dates[890]))
+    rows, earlier, *_ = whole_history(asset_ids, found, since=int(found.dates[890]))
     cut = needed(found.dates, found.values, found.lengths, int(found.dates[-1]) + 9_000)
     alone, *_ = rows_of(asset_ids, found.where(cut))
     assert rows.bars_used.tolist() == [640, 640, 100]
@@ -231,7 +298,7 @@ def test_a_long_history_gives_the_last_row_of_a_run_without_one() -> None:
         )
     assert np.isfinite(rows.values["obv"]).all()
     before = found.where(np.concatenate([np.arange(900) < 899, np.ones(800, dtype=np.bool_)]))
-    then, *_ = history_of(asset_ids, before, since=int(found.dates[-1]) + 9_000)
+    then, *_ = whole_history(asset_ids, before, since=int(found.dates[-1]) + 9_000)
     for column in COLUMNS:
         assert earlier.values[column][8] == pytest.approx(
             then.values[column][0], rel=1e-9, nan_ok=True
@@ -242,10 +309,10 @@ def test_a_long_history_gives_the_last_row_of_a_run_without_one() -> None:
     ("since", "columns", "items"),
     [
         (None, 120, 1000),
-        ("2026-11-20", 1, 166),
-        ("2023-01-20", 31, 166),
-        ("2023-01-20", 120, 62),
-        ("1990-01-01", 120, 6),
+        ("2026-11-20", 1, 111),
+        ("2023-01-20", 31, 111),
+        ("2023-01-20", 120, 45),
+        ("1990-01-01", 120, 4),
     ],
 )
 def test_the_more_a_history_asks_for_the_fewer_assets_are_computed_at_once(
@@ -253,8 +320,8 @@ def test_the_more_a_history_asks_for_the_fewer_assets_are_computed_at_once(
 ) -> None:
     day = None if since is None else dt.date.fromisoformat(since)
     spec = Spec(history_from=day, history_columns=COLUMNS[:columns])
-    assert chunk_size(spec, 1000, dt.date(2026, 11, 20)) == items
-    assert chunk_size(spec, 1, dt.date(2026, 11, 20)) == 1
+    assert part_size(spec, 1000, dt.date(2026, 11, 20)) == items
+    assert part_size(spec, 1, dt.date(2026, 11, 20)) == 1
 
 
 def test_a_spec_names_the_columns_of_a_history() -> None:
