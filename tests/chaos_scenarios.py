@@ -7,6 +7,7 @@ import os
 from datetime import date, timedelta
 
 import chaos_schedule
+from chaos_schedule import Schedule
 from chaos_world import Chaos, Runs, Scenario, differences, spec
 from simulator_fixture import Simulator
 
@@ -150,15 +151,19 @@ def assert_survives(chaos: Chaos, name: str, seed: int) -> None:
     schedule = chaos_schedule.make(
         seed, len(scenario.stages), scenario.symbols, shared=name != "day"
     )
+    try:
+        assert_same(chaos, scenario, schedule)
+    except AssertionError as error:
+        raise AssertionError(f"again: make chaos SEED={name}-{seed}\n{error}") from None
+
+
+def assert_same(chaos: Chaos, scenario: Scenario, schedule: Schedule) -> None:
+    """Lives through a scenario as a schedule says, and compares what is left."""
     undisturbed = chaos.undisturbed(scenario)
     assert not undisturbed.wrong, "undisturbed: " + "\n".join(undisturbed.wrong)
     try:
         lived = chaos.disturbed(scenario, schedule)
     except AssertionError as error:
-        raise AssertionError(f"{_replay(name, seed)}\n{schedule}\n{error}") from None
+        raise AssertionError(f"{schedule}\n{error}") from None
     wrong = lived.wrong + differences(undisturbed.left, lived.left)
-    assert not wrong, "\n".join([_replay(name, seed), str(schedule), *wrong])
-
-
-def _replay(name: str, seed: int) -> str:
-    return f"again: make chaos SEED={name}-{seed}"
+    assert not wrong, "\n".join([str(schedule), *wrong])
