@@ -7,7 +7,7 @@ for most.
 """
 
 import datetime as dt
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,8 +38,9 @@ class Blocks(NamedTuple):
     walked: dict[int, tuple[bytes | None, int]]
     """By asset, what was carried BACK bars before the last one of its block, and how many bars are
     after the block."""
-    due: set[int]
-    """The assets whose block is to be made, or made anew."""
+    due: dict[int, int | None]
+    """The assets whose block is to be made; by asset, how many bars are after the one that it goes
+    on from, None: there is none."""
 
     def walked_of(self, asset_ids: Sequence[int]) -> Walked:
         """What was carried, of each of these assets."""
@@ -58,8 +59,8 @@ class BlockStore:
 
     def read(self, asset_ids: Sequence[int], until: dt.date, *, ends: bool) -> Blocks:
         """The bars up to a day of those assets that have a block; of those `ends` only that have
-        what was carried and whose block is not due."""
-        found = Blocks({}, {}, {}, set(asset_ids))
+        what was carried."""
+        found = Blocks({}, {}, {}, dict.fromkeys(asset_ids))
         for part in chunks(len(asset_ids), GROUP):
             self._read_some(asset_ids[part], until, found, ends)
         return found
@@ -93,13 +94,15 @@ class BlockStore:
                     binary.count(later.get(asset_id, b"")),
                 )
                 found.walked[asset_id] = walked, later_bars
-                if is_known(walked) and later_bars < LATER_BARS + asset_id % LATER_BARS:
-                    found.due.discard(asset_id)
                 # No more than are read of an asset: the block is in the order of its days.
                 surplus = begin = max(0, bars + later_bars - LONGEST_HISTORY)
-                if ends and asset_id not in found.due:
-                    begin = max(surplus, bars - TAIL)
-                    found.left_out[asset_id] = begin - surplus
+                if is_known(walked):
+                    found.due[asset_id] = later_bars
+                    if later_bars < LATER_BARS + asset_id % LATER_BARS:
+                        del found.due[asset_id]
+                    if ends:
+                        begin = max(surplus, bars - TAIL)
+                        found.left_out[asset_id] = begin - surplus
                 begins.append(begin * binary.PACKED.itemsize)
             for asset_id, bars in cursor.execute(
                 query("analyzer/read_block_bars"),
@@ -110,7 +113,7 @@ class BlockStore:
     def keep(
         self,
         asset_ids: Sequence[int],
-        due: Set[int],
+        due: Mapping[int, int | None],
         bars: Bars,
         states: States,
         read_at: dt.datetime,
@@ -123,19 +126,27 @@ class BlockStore:
             for place, asset_id in enumerate(asset_ids)
             if asset_id in due and asset_id in walked
         ]
-        ends = bars.lengths.cumsum()
+        ends = bars.lengths.cumsum().tolist()
+        used = np.minimum(bars.used, LONGEST_HISTORY).tolist()
         for part in chunks(len(places), GROUP):
-            chosen = places[part]
-            lengths = np.minimum(bars.lengths, LONGEST_HISTORY)
-            spans = [slice(ends[place] - lengths[place], ends[place]) for place in chosen]
+            its, last_bars, stay, packed = [], [], [], []
+            for place in places[part]:
+                asset_id, end = asset_ids[place], ends[place]
+                later = due[asset_id]
+                new = slice(end - (used[place] if later is None else later), end)
+                its.append(asset_id)
+                last_bars.append(day_of(bars.dates[end - 1]))
+                stay.append((used[place] - (new.stop - new.start)) * binary.PACKED.itemsize)
+                packed.append(binary.pack(bars.dates[new], bars.values[new]))
             self._connection.execute(
                 query("analyzer/keep_blocks"),
                 {
                     "execution_id": self._execution_id,
                     "read_at": read_at,
-                    "asset_ids": [asset_ids[place] for place in chosen],
-                    "last_bars": [day_of(bars.dates[ends[place] - 1]) for place in chosen],
-                    "walked": [walked[asset_ids[place]] for place in chosen],
-                    "bars": [binary.pack(bars.dates[span], bars.values[span]) for span in spans],
+                    "asset_ids": its,
+                    "last_bars": last_bars,
+                    "stay": stay,
+                    "bars": packed,
+                    "walked": [walked[asset_id] for asset_id in its],
                 },
             )

@@ -91,8 +91,8 @@ class Chunk:
     """Of assets whose states are to be stored, which one is gone on from; see `StateStore.keep`."""
     walked: Walked | None = None
     """What was carried at earlier bars of the assets; None: it is not gone on from, nor kept."""
-    blocks_due: frozenset[int] = frozenset()
-    """The assets among these of which a block of bars is to be made."""
+    blocks_due: Mapping[int, int | None] = field(default_factory=dict)
+    """The assets among these of which a block of bars is to be made, as in `Blocks.due`."""
 
     def part(self, begin: int, end: int) -> "Chunk":
         """The items from number `begin` to before `end`, of a run with a history."""
@@ -200,7 +200,7 @@ class Store:
             works = tuple(Work(*row[:7]) for row in held)
             read_at = held[0][8]
             newest = max((row[7] for row in held if row[7] is not None), default=None)
-            blocks = Blocks({}, {}, {}, set())
+            blocks = Blocks({}, {}, {}, {})
             usual = _as_usual(works, spec)
             if spec.since is None:
                 wanted = [work.asset_id for work in works if not work.awaits_refetch]
@@ -211,7 +211,7 @@ class Store:
                 bars, known = self._since(works, spec.since, spec)
                 since = {}
             whole = self._histories(works) if spec.extra else None
-            due = frozenset(blocks.due & since.keys())
+            due = {asset_id: later for asset_id, later in blocks.due.items() if asset_id in since}
             walked = _walked(works, blocks) if usual else None
         return Chunk(works, read_at, bars, whole, known, since, walked, due)
 

@@ -67,7 +67,7 @@ class FakeStore:
         self.database.happened.append(("read", list(item_ids)))
         works = tuple(Work(item, item, f"A{item}.MC", None, False, 1, 1.0) for item in item_ids)
         self.on_read(list(item_ids))
-        due = frozenset(item_ids) & self.due
+        due = dict.fromkeys(frozenset(item_ids) & self.due)
         return Chunk(works, NOON, bars(len(works)), blocks_due=due)
 
     @contextmanager
