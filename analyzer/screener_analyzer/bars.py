@@ -90,6 +90,22 @@ class Bars:
             left_out=self.left_out[assets],
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence["Bars"]) -> "Bars":
+        """The bars of the assets of one after those of another; one part at least."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.dates for part in parts]),
+            # A field's values stay beside each other in memory.
+            np.concatenate([part.values.T for part in parts], axis=1).T,
+            np.concatenate([part.lengths for part in parts]),
+            np.concatenate([part.splits for part in parts]),
+            np.concatenate([part.benchmark for part in parts]),
+            np.concatenate([part.minor_units for part in parts]),
+            np.concatenate([part.left_out for part in parts]),
+        )
+
     def with_others(self, places: NDArray[np.intp], others: "Bars") -> "Bars":
         """These, with the bars of `others` for the assets at these places."""
         pieces = np.cumsum(self.lengths)[:-1]

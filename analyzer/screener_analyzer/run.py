@@ -35,10 +35,10 @@ from screener_sql.model import ErrorCode, ExitCode
 
 logger = logging.getLogger(__name__)
 
-HISTORY_SHARE = 9
+HISTORY_SHARE = 11
 """So many times fewer items at least are stored at once where a history is computed, as all bars
 are read of it."""
-HISTORY_VALUES, HISTORY_MORE = 7_000, 30
+HISTORY_VALUES, HISTORY_MORE = 5_800, 30
 """So many values of the days of a history take as much room as an item of another run; a day takes
 that of so many values more than its columns, for its bar."""
 HISTORY_PARTS = 3
@@ -126,9 +126,11 @@ class Part:
     computed: Computed
 
 
-def parts_of(chunk: Chunk, spec: Spec, size: int) -> Iterator[Part]:
+def parts_of(
+    chunk: Chunk, spec: Spec, size: int, before_last: Callable[[], None]
+) -> Iterator[Part]:
     """All of the chunk at once; of a history about `size` items after others, each computed when it
-    is asked for.
+    is asked for. `before_last` is called before the last of them is computed.
 
     A fault of a computation ends the item that it is of only.
     """
@@ -138,6 +140,8 @@ def parts_of(chunk: Chunk, spec: Spec, size: int) -> Iterator[Part]:
     asset_ids = np.array([chunk.works[place].asset_id for place in places], dtype=np.int32)
     bars = chunk.bars.of(with_bars)
     known = None if chunk.known is None else chunk.known.of(with_bars)
+    if not len(places) or spec.since is None:
+        before_last()
     if not len(places):
         return iter([_part(chunk, spec, Computed.nothing(), started)])
     if spec.since is None:
@@ -152,11 +156,16 @@ def parts_of(chunk: Chunk, spec: Spec, size: int) -> Iterator[Part]:
         adjusted=spec.adjusted,
         columns=spec.history_columns,
     )
-    return _parts_of_history(chunk, spec, history, places, size)
+    return _parts_of_history(chunk, spec, history, places, size, before_last)
 
 
 def _parts_of_history(
-    chunk: Chunk, spec: Spec, history: History, places: NDArray[np.intp], size: int
+    chunk: Chunk,
+    spec: Spec,
+    history: History,
+    places: NDArray[np.intp],
+    size: int,
+    before_last: Callable[[], None],
 ) -> Iterator[Part]:
     """`places`: of the items with bars, which the history is of."""
     # Items without go with those before them.
@@ -165,6 +174,8 @@ def _parts_of_history(
     for part in chunks(len(places), size):
         started = time.perf_counter()
         end = int(ends[part.stop - 1])
+        if end == len(chunk.works):
+            before_last()
         # By no name, which would hold it while the next is computed.
         yield _part(chunk.part(begin, end), spec, history.part(part), started)
         begin = end
@@ -273,6 +284,7 @@ class _Reader:
         self._size = size
         self._thread = ThreadPoolExecutor(1, "read")
         self._next: Future[Chunk | None] | None = None
+        self._after = 0
 
     def __enter__(self) -> "_Reader":
         return self
@@ -285,15 +297,18 @@ class _Reader:
 
         After None it begins again with the first item, so that none may be in hand then.
         """
-        found = self._read() if self._next is None else self._next.result()
+        found = self._read(self._after) if self._next is None else self._next.result()
         self._next = None
-        if found is not None:
-            # What is in hand is still this worker's to claim, and must not be read twice: it is of
-            # assets before the next. What was left out among them is asked for at the end.
-            self._next = self._thread.submit(self._read, found.works[-1].asset_id)
+        # What is in hand is still this worker's to claim, and must not be read twice: it is of
+        # assets before the next. What was left out among them is asked for at the end.
+        self._after = 0 if found is None else found.works[-1].asset_id
         return found
 
-    def _read(self, after: int = 0) -> Chunk | None:
+    def begin_next(self) -> None:
+        """Begins to read the one after the last, before it is asked for."""
+        self._next = self._thread.submit(self._read, self._after)
+
+    def _read(self, after: int) -> Chunk | None:
         items = self._store.claim(self._worker_id, self._size, after)
         return self._store.read(self._worker_id, items, self._spec)
 
@@ -391,7 +406,7 @@ def _next_parts(
     pause(0)
     if _is_large(chunk):
         keep_nothing_large()
-    return parts_of(chunk, spec, size)
+    return parts_of(chunk, spec, size, reader.begin_next)
 
 
 def _is_large(chunk: Chunk) -> bool:

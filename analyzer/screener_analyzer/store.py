@@ -424,16 +424,17 @@ class Store:
 
     def _since(self, works: Sequence[Work], since: int, spec: Spec) -> tuple[Bars, State]:
         """As `Chunk.bars` and `Chunk.known` of a run with a history."""
-        whole = self._histories(works)
-        bars = whole.where(needed(whole.dates, whole.values, whole.lengths, since))
-        known = State.none(len(works))
-        cut = np.flatnonzero(bars.lengths < whole.lengths)
-        for part in chunks(len(cut), WHOLE_GROUP):
-            chosen = np.zeros(len(works), dtype=np.bool_)
-            chosen[cut[part]] = True
-            found = added_up(whole.of(chosen), adjusted=spec.adjusted, since=since)
-            known.values[:, chosen], known.new_bars[chosen] = found.values, found.new_bars
-        return bars, known
+        parts, known = [], State.none(len(works))
+        for part in chunks(len(works), WHOLE_GROUP):
+            whole = self._histories(works[part])
+            bars = whole.where(needed(whole.dates, whole.values, whole.lengths, since))
+            cut = bars.lengths < whole.lengths
+            if cut.any():
+                found = added_up(whole.of(cut), adjusted=spec.adjusted, since=since)
+                places = part.start + np.flatnonzero(cut)
+                known.values[:, places], known.new_bars[places] = found.values, found.new_bars
+            parts.append(bars)
+        return Bars.joined(parts), known
 
     def _histories(self, works: Sequence[Work]) -> Bars:
         """As `Chunk.histories`."""

@@ -1,6 +1,6 @@
 """The last bars of an asset in one piece: a run that reads it gives what one without it gives."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import numpy as np
@@ -169,10 +169,12 @@ def test_where_factors_changed_more_are_read(
 ) -> None:
     read: list[int] = []
 
-    def noted(chunk: Chunk, spec: Spec, size: int) -> Iterator[Part]:
+    def noted(
+        chunk: Chunk, spec: Spec, size: int, before_last: Callable[[], None]
+    ) -> Iterator[Part]:
         places = [work.ticker for work in chunk.works]
         read.append(int(chunk.bars.lengths[places.index("LONG.MC")]))
-        return parts_of(chunk, spec, size)
+        return parts_of(chunk, spec, size, before_last)
 
     monkeypatch.setattr(analyzer, "parts_of", noted)
     plan_and_carry_out(owner_with_blocks, analyzer_url, "as before", mode="all")
