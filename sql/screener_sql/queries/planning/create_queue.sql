@@ -7,18 +7,15 @@ WITH member AS NOT MATERIALIZED (
     FROM ordered
     CROSS JOIN LATERAL unnest(ordered.numbers) WITH ORDINALITY AS member (number, place)
 ), by_session AS (
-    SELECT asset_id, kinds & 1 AS prices, kinds >> 1 & 1 AS splits, kinds >> 2 AS dividends,
-           sum(kinds & 1) OVER so_far AS prices_rank, sum((kinds >> 1 & 1) + (kinds >> 2)) OVER so_far AS actions_rank
+    SELECT asset_id, kinds, sum(kinds & 1) OVER so_far AS prices, sum((kinds >> 1 & 1) + (kinds >> 2)) OVER so_far AS actions
     FROM member
     WHERE step = 1
     WINDOW so_far AS (ORDER BY place ROWS UNBOUNDED PRECEDING)
 )
-SELECT work.step, asset_id, NULL::smallint AS exchange_id, NULL::integer AS page, work.rank::integer
+SELECT work.step, asset_id, NULL::smallint AS exchange_id, NULL::integer AS page,
+       (CASE work.step WHEN 1 THEN prices WHEN 2 THEN actions - (kinds >> 2) ELSE actions END)::integer AS rank
 FROM by_session
-CROSS JOIN LATERAL (
-    VALUES (1::smallint, prices, prices_rank), (2::smallint, splits, actions_rank - dividends), (3::smallint, dividends, actions_rank)
-) AS work (step, wanted, rank)
-WHERE work.wanted = 1
+JOIN (VALUES (1::smallint, 1), (2::smallint, 2), (3::smallint, 4)) AS work (step, kind) ON kinds & work.kind > 0
 UNION ALL
 SELECT step, asset_id, exchange_id, CASE WHEN exchange_id IS NOT NULL THEN ((place - 1) / %(page_size)s::integer)::integer END, place::integer
 FROM member
