@@ -72,10 +72,13 @@ class Exchange:
     prices_to: str
     actions_to: str
     listed_rows: int | None
+    benchmark: str | None
     correction: date | None
     """A session whose volumes have become final without having been asked for since."""
     named: tuple[int, ...] | None = None
     """The assets that its group names; None for its universe."""
+    currencies: tuple[str, ...] | None = None
+    """Those of the assets that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,18 +255,17 @@ class Planner:
         }
         rows = self.cursor.execute(query("planning/exchanges"), parameters).fetchall()
         found = {}
-        for id_, code, listed_rows, prices_to, actions_to, correction in rows:
+        for id_, code, listed_rows, benchmark, prices_to, actions_to, correction in rows:
             ordinal, group = groups[code]
-            named = None
+            named = currencies = None
             if group.symbols is not None:
                 symbols = {"exchange": code, "symbols": list(group.symbols)}
-                named = tuple(
-                    asset
-                    for (asset,) in self.cursor.execute(query("planning/named_assets"), symbols)
-                )
+                assets = self.cursor.execute(query("planning/named_assets"), symbols).fetchall()
+                named = tuple(asset for asset, _ in assets)
+                currencies = tuple({currency for _, currency in assets if currency})
             found[id_] = Exchange(
-                id_, code, group.name, ordinal, prices_to, actions_to, listed_rows, correction,
-                named,
+                id_, code, group.name, ordinal, prices_to, actions_to, listed_rows, benchmark,
+                correction, named, currencies,
             )  # fmt: skip
         return found
 
@@ -390,9 +392,11 @@ class Planner:
                 "group_ordinal": each.group_ordinal,
                 "exchange_id": each.id,
                 "prices_to": each.prices_to,
-                "named": each.named,
+                "benchmark": each.benchmark,
+                "currencies": each.currencies,
             }
             for each in self.exchanges.values()
+            if each.prices_to != NONE
         ]
         return self._ask("reference", scope=Jsonb(scope))
 

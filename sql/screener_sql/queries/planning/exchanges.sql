@@ -1,6 +1,6 @@
--- The exchanges of a run: the newest sessions to expect of their prices and of their actions, the rows of their symbol lists, and the
--- session whose volumes have become final without having been asked for since. Dates as text, for one may be missing: -infinity.
-SELECT exchange.id, exchange.code, exchange.listed_rows,
+-- The exchanges of a run: the newest sessions to expect of their prices and of their actions, the rows of their symbol lists, their benchmarks,
+-- and the session whose volumes have become final without having been asked for since. Dates as text, for one may be missing: -infinity.
+SELECT exchange.id, exchange.code, exchange.listed_rows, exchange.benchmark,
        coalesce(expected.prices_to, '-infinity')::text AS prices_to,
        coalesce(expected.actions_to, '-infinity')::text AS actions_to,
        correction.session AS correction

@@ -1,34 +1,33 @@
 -- The index and the rates that the run's exchanges need and that do not reach their newest session yet, each at the first group that needs
 -- it: an exchange's benchmark, and a rate for each currency of its listings (of those named, where the group names them). The distinct
 -- currencies are found by skipping through their index. What another open run is about to fetch, as far as it is wanted here, is left to it:
--- runs are planned one at a time, and a series is stored as its fetch is closed, so it is either open there, or stored, or due. scope: [{"group_ordinal", "exchange_id", "prices_to", "named": [..] or null}]
+-- runs are planned one at a time, and a series is stored as its fetch is closed, so it is either open there, or stored, or due.
+-- scope: [{"group_ordinal", "exchange_id", "prices_to", "benchmark", "currencies": [of those named] or null}]
 WITH RECURSIVE wanted AS (
-    SELECT * FROM jsonb_to_recordset(%(scope)s::jsonb) AS wanted (group_ordinal integer, exchange_id smallint, prices_to date, named integer[])
-    WHERE prices_to <> '-infinity'
+    SELECT * FROM jsonb_to_recordset(%(scope)s::jsonb)
+        AS wanted (group_ordinal integer, exchange_id smallint, prices_to date, benchmark text, currencies text[])
 ), listed AS (
-    SELECT wanted.exchange_id, (
-        SELECT min(currency) FROM financial_screener.assets AS asset
-        WHERE asset.exchange_id = wanted.exchange_id AND asset.listed AND asset.kind = 'listing'
+    SELECT group_ordinal, exchange_id, prices_to, (
+        SELECT asset.currency FROM financial_screener.assets AS asset
+        WHERE asset.exchange_id = wanted.exchange_id AND asset.listed AND asset.kind = 'listing' ORDER BY asset.currency LIMIT 1
     ) AS currency
-    FROM wanted WHERE wanted.named IS NULL
+    FROM wanted WHERE currencies IS NULL
     UNION ALL
-    SELECT listed.exchange_id, (
-        SELECT min(asset.currency) FROM financial_screener.assets AS asset
+    SELECT group_ordinal, exchange_id, prices_to, (
+        SELECT asset.currency FROM financial_screener.assets AS asset
         WHERE asset.exchange_id = listed.exchange_id AND asset.listed AND asset.kind = 'listing' AND asset.currency > listed.currency
+        ORDER BY asset.currency LIMIT 1
     )
-    FROM listed WHERE listed.currency IS NOT NULL
-), used AS (
-    SELECT exchange_id, currency FROM listed
-    UNION
-    SELECT asset.exchange_id, asset.currency
-    FROM wanted JOIN financial_screener.assets AS asset ON asset.id = ANY (wanted.named)
+    FROM listed WHERE currency IS NOT NULL
 ), series AS (
-    SELECT wanted.group_ordinal, wanted.prices_to, exchange.benchmark AS ticker
-    FROM wanted JOIN financial_screener.exchanges AS exchange ON exchange.id = wanted.exchange_id
+    SELECT group_ordinal, prices_to, benchmark AS ticker FROM wanted
     UNION ALL
-    SELECT wanted.group_ordinal, wanted.prices_to, coalesce(unit.currency, used.currency) || 'USD.FOREX'
-    FROM wanted
-    JOIN used ON used.exchange_id = wanted.exchange_id
+    SELECT group_ordinal, prices_to, coalesce(unit.currency, used.currency) || 'USD.FOREX'
+    FROM (
+        SELECT group_ordinal, prices_to, currency FROM listed
+        UNION ALL
+        SELECT group_ordinal, prices_to, unnest(currencies) FROM wanted
+    ) AS used
     LEFT JOIN financial_screener.currency_units AS unit ON unit.code = used.currency
     WHERE coalesce(unit.currency, used.currency) <> 'USD'
 ), due AS (
