@@ -89,10 +89,8 @@ class BlockStore:
             )
             begins = []
             for asset_id, _, size, walked in blocks:
-                bars, later_bars = (
-                    size // binary.PACKED.itemsize,
-                    binary.count(later.get(asset_id, b"")),
-                )
+                later_bars = binary.count(later.get(asset_id, b""))
+                bars = size // binary.PACKED.itemsize
                 found.walked[asset_id] = walked, later_bars
                 # No more than are read of an asset: the block is in the order of its days.
                 surplus = begin = max(0, bars + later_bars - LONGEST_HISTORY)
@@ -133,10 +131,11 @@ class BlockStore:
             for place in places[part]:
                 asset_id, end = asset_ids[place], ends[place]
                 later = due[asset_id]
-                new = slice(end - (used[place] if later is None else later), end)
+                come = used[place] if later is None else min(later, used[place])
+                new = slice(end - come, end)
                 its.append(asset_id)
                 last_bars.append(day_of(bars.dates[end - 1]))
-                stay.append((used[place] - (new.stop - new.start)) * binary.PACKED.itemsize)
+                stay.append((used[place] - come) * binary.PACKED.itemsize)
                 packed.append(binary.pack(bars.dates[new], bars.values[new]))
             self._connection.execute(
                 query("analyzer/keep_blocks"),

@@ -32,7 +32,8 @@ from screener_sql.model import ExitCode
 pytestmark = pytest.mark.integration
 
 LENGTH = LONGEST_HISTORY + 40
-SESSIONS = np.busday_offset("2022-01-03", np.arange(LENGTH + 3 * LATER_BARS), roll="forward")
+MOST = LENGTH + LONGEST_HISTORY + 10
+SESSIONS = np.busday_offset("2022-01-03", np.arange(MOST), roll="forward")
 
 
 def on_sessions(bars: Sequence[Bar]) -> list[Bar]:
@@ -206,6 +207,17 @@ def test_with_many_later_bars_it_is_made_anew(owner_with_blocks: Owner, analyzer
     owner_with_blocks.execute("DELETE FROM financial_screener.indicator_states")
     run(owner_with_blocks, analyzer_url, "from the bars")
     assert bytes_of(owner_with_blocks) == renewed
+    assert_as_without_blocks(owner_with_blocks, analyzer_url)
+
+
+def test_with_more_later_bars_than_are_read_it_is_made_anew(
+    owner_with_blocks: Owner, analyzer_url: str
+) -> None:
+    bars = on_sessions(walk(1, MOST))
+    add_bars(owner_with_blocks, "LONG.MC", bars[LENGTH:])
+    add_bars(owner_with_blocks, "YOUNG.MC", YOUNG[LEAST_BARS : LEAST_BARS + 1])
+    run(owner_with_blocks, analyzer_url, "very many")
+    assert blocks(owner_with_blocks) == [(bars[-1].date, LONGEST_HISTORY)]
     assert_as_without_blocks(owner_with_blocks, analyzer_url)
 
 
