@@ -50,7 +50,7 @@ TOLERANCE = 1e-6
 MOST_DUE = 0.25
 """A chunk of which blocks of bars are due for a larger part is stored before the next is computed:
 memory would have to hold the bars of three chunks, as on the first day of all assets. Nor is memory
-kept for the next then."""
+kept for the next then, nor where there is a history."""
 WAIT_S = 1.0
 """Between two looks at items that another worker holds, or whose assets are being written."""
 MESSAGE_LENGTH = 512
@@ -404,7 +404,7 @@ def _next_parts(
     if chunk is None:
         return iter(())
     pause(0)
-    if _is_large(chunk):
+    if _is_large(chunk) or spec.since is not None:
         keep_nothing_large()
     return parts_of(chunk, spec, size, reader.begin_next)
 
