@@ -99,7 +99,7 @@ class RowStore:
         values = {
             column: numbers
             for column, numbers in rows.values.items()
-            if not np.isnan(numbers).all()
+            if not (np.isnan(numbers[0]) and np.isnan(numbers).all())
         }
         fields: list[NDArray[Any]] = [
             rows.asset_ids, rows.days, *values.values(), rows.bars_used

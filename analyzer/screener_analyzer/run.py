@@ -2,8 +2,9 @@
 a history in a few, each of a part of its items), until none is open.
 
 Three chunks are in hand at once: one is read while the one before is computed and the one before
-that is stored. Never fetches prices and never plans. Safe to be killed anywhere and started again,
-also twice at once: items are claimed, and a chunk is one transaction.
+that is stored. Of a history the next is read when the last part of one is computed. Never fetches
+prices and never plans. Safe to be killed anywhere and started again, also twice at once: items are
+claimed, and a chunk is one transaction.
 """
 
 import datetime as dt
@@ -14,7 +15,7 @@ import math
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -43,6 +44,9 @@ HISTORY_VALUES, HISTORY_MORE = 5_800, 30
 that of so many values more than its columns, for its bar."""
 HISTORY_PARTS = 3
 """In so many parts a chunk of a history is stored: each takes more room than all their bars."""
+HISTORY_IN_HAND = 2
+"""So many of them are stored or wait for it, so that there is something to store while what all
+parts of the next chunk have in common is computed."""
 EXTRA_SHARE = 10
 """So many times fewer where `ta` computes what the run names."""
 TOLERANCE = 1e-6
@@ -314,18 +318,20 @@ class _Reader:
 
 
 class _Ender:
-    """Stores chunks in the order in which they come, in a thread of its own, which alone uses the
-    store as long as a chunk is in hand. Nothing of it goes on when the block ends."""
+    """Stores chunks, or parts, in the order in which they come, in a thread of its own, which alone
+    uses the store as long as one is in hand. Nothing of it goes on when the block ends."""
 
     def __init__(
-        self, store: Store, worker: Worker, found: Slice, pause: Callable[[float], None]
+        self, store: Store, worker: Worker, found: Slice, pause: Callable[[float], None], most: int
     ) -> None:
+        """`most`: so many are in hand at most."""
         self._store = store
         self._worker = worker
         self._found = found
         self._pause = pause
+        self._most = most
         self._thread = ThreadPoolExecutor(1, "store")
-        self._in_hand: Future[int] | None = None
+        self._in_hand: deque[Future[int]] = deque()
         self._items = 0
 
     def __enter__(self) -> "_Ender":
@@ -334,26 +340,32 @@ class _Ender:
     def __exit__(self, *exception: object) -> None:
         self._thread.shutdown()
         # What went wrong in it comes before why its result was not waited for.
-        failed = None if self._in_hand is None else self._in_hand.exception()
-        if failed is not None and not isinstance(failed, Terminated):
-            raise failed
+        for ended in self._in_hand:
+            failed = ended.exception()
+            if failed is not None and not isinstance(failed, Terminated):
+                raise failed
 
-    def wait(self) -> int | None:
-        """How many items of the chunk in hand have ended; None: none is in hand. Raises what went
-        wrong."""
-        in_hand, self._in_hand = self._in_hand, None
-        return None if in_hand is None else in_hand.result()
+    def wait(self, *, for_all: bool) -> list[int]:
+        """Waits for all in hand, or until another may come: how many items of each have ended.
+        Raises what went wrong."""
+        ended = []
+        while self._in_hand and (for_all or len(self._in_hand) == self._most):
+            ended.append(self._in_hand.popleft().result())
+        return ended
 
     def end(self, part: Part) -> None:
-        """Begins to end a chunk or a part, as none is in hand; see MOST_DUE. Raises
+        """Begins to end one, as fewer than `most` are in hand; see MOST_DUE. Raises
         DatabaseUnreachable if the worker has lost its lock."""
-        assert self._in_hand is None, "a chunk is ended when the one before it is"
+        assert len(self._in_hand) < self._most, "one is ended when one before it is"
         self._worker.check()
-        self._in_hand = self._thread.submit(self._end, part)
+        before = self._in_hand[-1] if self._in_hand else None
+        self._in_hand.append(self._thread.submit(self._end, part, before))
         if _is_large(part.chunk):
-            wait([self._in_hand])
+            wait([self._in_hand[-1]])
 
-    def _end(self, part: Part) -> int:
+    def _end(self, part: Part, before: Future[int] | None) -> int:
+        if before is not None:
+            before.result()  # where that has failed this is not begun
         ended = _end_part(self._store, self._worker, part, self._found, self._pause)
         if ended:
             self._items += ended
@@ -371,10 +383,10 @@ def _end_all_items(
 ) -> None:
     spec = found.spec
     size = part_size(spec, size, dt.datetime.now(dt.UTC).date())
-    claimed = size if spec.since is None else size * HISTORY_PARTS
+    claimed, most = (size, 1) if spec.since is None else (size * HISTORY_PARTS, HISTORY_IN_HAND)
     with (
         _Reader(ahead, worker.worker_id, spec, claimed) as reader,
-        _Ender(store, worker, found, pause) as ender,
+        _Ender(store, worker, found, pause, most) as ender,
     ):
         parts: Iterator[Part] = iter(())
         while True:
@@ -385,8 +397,8 @@ def _end_all_items(
                 parts = _next_parts(reader, spec, size, pause)
                 part = next(parts, None)
             pause(0)
-            ended = ender.wait()
-            if ended == 0 or (part is None and store.open_items()):
+            ended = ender.wait(for_all=part is None)
+            if 0 in ended or (part is None and store.open_items()):
                 # Another worker holds the rest, or their assets are being written at this moment.
                 pause(WAIT_S)
             elif part is None:

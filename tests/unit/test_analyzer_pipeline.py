@@ -14,7 +14,7 @@ from screener_analyzer import judge
 from screener_analyzer.bars import Bars
 from screener_analyzer.binary import day_of
 from screener_analyzer.rows import Rows
-from screener_analyzer.run import Terminated, run
+from screener_analyzer.run import HISTORY_PARTS, HISTORY_SHARE, Terminated, run
 from screener_analyzer.spec import Spec
 from screener_analyzer.states import States
 from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store, Work
@@ -47,6 +47,7 @@ class FakeStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.spec = Spec()
         self.on_store: Callable[[list[int]], None] = lambda items: None
         self.on_read: Callable[[list[int]], None] = lambda items: None
         self.due: set[int] = set()
@@ -55,7 +56,7 @@ class FakeStore:
         """Items whose rows are stored otherwise than computed."""
 
     def start_slice(self) -> Slice:
-        return Slice(False, None, len(self.database.items), Spec())
+        return Slice(False, None, len(self.database.items), self.spec)
 
     def claim(self, worker_id: int, chunk: int, after: int = 0) -> list[int]:
         items = self.database.items.items()
@@ -361,3 +362,44 @@ def test_the_rows_that_are_sampled_are_the_chunks_own() -> None:
     assert world.run() is ExitCode.DONE
     assert sorted(asset_id for asset_id, _ in asked) == [1, 2, 3, 4]
     assert {day for _, day in asked} == {8_000 + BARS - 1}
+
+
+PART, IN_PARTS = 2, 2 * HISTORY_SHARE
+"""Items that are stored at once of a history of few days, and the size of a chunk with which they
+are."""
+
+
+def with_history(items: int) -> World:
+    world = World(items)
+    since = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=30)
+    world.store.spec = Spec(history_from=since, history_columns=("current_price",))
+    return world
+
+
+def test_a_history_is_read_by_chunks_and_stored_by_parts_each_once_and_in_order() -> None:
+    world = with_history(PART * (HISTORY_PARTS + 1) + 1)
+    assert world.run(IN_PARTS) is ExitCode.DONE
+    items = list(world.database.items)
+    chunk = PART * HISTORY_PARTS
+    assert world.database.of("read") == [items[:chunk], items[chunk:]]
+    parts = [items[begin : begin + PART] for begin in range(0, len(items), PART)]
+    assert world.database.of("end") == parts
+    assert set(world.database.items.values()) == {"succeeded"}
+
+
+def test_a_part_is_not_stored_when_one_before_it_has_failed() -> None:
+    world = with_history(4 * PART)
+    asked: list[list[int]] = []
+
+    def on_store(items: list[int]) -> None:
+        asked.append(sorted(set(items)))
+        if 3 in items:
+            time.sleep(0.05)  # long enough for the next to be in hand
+            raise DatabaseUnreachable("Postgres cannot be reached")
+
+    world.store.on_store = on_store
+    with pytest.raises(DatabaseUnreachable, match="Postgres cannot be reached"):
+        world.run(IN_PARTS)
+    assert world.database.of("end") == [[1, 2]]
+    assert world.database.of("rolled back") == [[3, 4]]
+    assert not any(5 in items for items in asked)
