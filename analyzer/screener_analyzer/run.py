@@ -242,7 +242,7 @@ def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
             benchmark=row.benchmark,
             minor_units=math.nan if row.minor_units is None else row.minor_units,
         )
-        right = judge.judged(history)
+        right = judge.judged(history, row.values)
         found = judge.deviations(row.values, right, history)
         worst = max(found.values(), default=0.0)
         if worst > TOLERANCE:

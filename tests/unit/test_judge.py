@@ -67,6 +67,13 @@ def test_every_column_is_judged_by_ta_or_from_its_definition() -> None:
     assert {column for column, value in right.items() if value is None} <= CROSSINGS
 
 
+def test_columns_that_are_not_wanted_are_not_judged() -> None:
+    history = random_asset(0, 400).history()
+    whole = judge.judged(history)
+    for wanted in (COLUMNS[:31], ("golden_cross_bars", "stc", "return_1d", "obv"), ()):
+        assert judge.judged(history, wanted) == {column: whole[column] for column in wanted}
+
+
 @pytest.mark.parametrize(
     "length",
     sorted(

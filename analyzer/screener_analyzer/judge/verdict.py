@@ -1,7 +1,7 @@
 """Core: which column is judged how, what it must be, and how far a stored row is from that."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 import numpy as np
@@ -56,23 +56,27 @@ COLUMNS = tuple(_OUTPUTS)
 """Every column that is judged: every one."""
 
 
-def judged(history: History) -> dict[str, Value | None]:
-    """Every column at the last bar: a finite number; None: NULL."""
+def judged(history: History, wanted: Collection[str] = COLUMNS) -> dict[str, Value | None]:
+    """The columns that are wanted at the last bar: a finite number; None: NULL."""
     lines, whole = Lines(history.after_old_hole(LONGEST_HISTORY)), Lines(history)
     values: dict[str, Value] = {}
     with np.errstate(all="ignore"):
         for names, value_of in DEFINED.items():
             columns = names.split()
+            if set(columns).isdisjoint(wanted):
+                continue
             if len(history) >= min(_OUTPUTS[column].minimum_bars for column in columns):
                 values |= dict(zip(columns, value_of(lines), strict=True))
-        for column, output in _OUTPUTS.items():
+        for column in wanted:
+            output = _OUTPUTS[column]
             if isinstance(output.reference, Ta) and len(history) >= output.minimum_bars:
                 of = lines if output.history else whole
                 values[column] = of.last(output.reference, output.history)
         if "stc" in values and cycle_is_rounding(lines.history.close):
             values["stc"] = UNDECIDED
-    found: dict[str, Value | None] = dict.fromkeys(COLUMNS)
-    for column, value in values.items():
+    found: dict[str, Value | None] = dict.fromkeys(wanted)
+    for column in found.keys() & values.keys():
+        value = values[column]
         known = value is UNDECIDED or math.isfinite(value)
         if known and len(history) >= _OUTPUTS[column].minimum_bars:
             found[column] = value
