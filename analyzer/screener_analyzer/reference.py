@@ -47,4 +47,4 @@ class Ta:
 
 
 Reference = Ta | str
-"""A string is the same for people, in pandas' words."""
+"""A string is the same for people, in pandas' words: of the panel's fields and other columns."""

@@ -1,8 +1,10 @@
 """Core: the indicators, one row each: what it takes, gives and needs, and how it is computed.
 
-The columns of `technical_indicators` are the outputs here, and so is the table of
-`docs/indicators.md`; tests compare them. Adding an indicator is a row here, a kernel, and a
-migration with its columns.
+Adding an indicator is a row here and a kernel. What repeats the registry is written from it by
+`tests/registry_copies.py`: the migration that adds the columns, the list of columns in the
+CustomResourceDefinition, the table of `docs/indicators.md`. Of a column that `ta` has no class for
+the judge of every run needs a second definition (`judge/verdict.py`, DEFINED). Tests compare all
+four.
 """
 
 from collections.abc import Callable, Mapping
@@ -305,7 +307,7 @@ REGISTRY: tuple[Indicator, ...] = (
         " sessions that both have; NULL below 120 and without a benchmark's bars.",
         price.beta,
         "close benchmark",
-        Output("beta", NUMBER, 121, 253, "numpy.polyfit(benchmark returns, returns, 1)[0]"),
+        Output("beta", NUMBER, 121, 253, "np.polyfit(the benchmark's returns, returns, 1)[0]"),
         window=252,
         least=120,
     ),
@@ -315,7 +317,13 @@ REGISTRY: tuple[Indicator, ...] = (
         "Least-squares slope of the last 20 closes, a bar.",
         trend.slope,
         "close",
-        Output("slope", PRICE, 20, 20, "numpy.polyfit(range(20), close[-20:], 1)[0]"),
+        Output(
+            "slope",
+            PRICE,
+            20,
+            20,
+            "close.rolling(20).apply(lambda part: np.polyfit(range(20), part, 1)[0])",
+        ),
         window=20,
     ),
     _row(
@@ -785,8 +793,20 @@ REGISTRY: tuple[Indicator, ...] = (
         price.month_returns,
         "close split_close dates",
         *(
-            Output(f"{kind}_{name}", PERCENT, 2, bars, f"{closes} / {closes}.asof(day before) - 1")
-            for name, bars in (("1m", 30), ("3m", 80), ("6m", 150), ("12m", 280), ("ytd", 280))
+            Output(
+                f"{kind}_{name}",
+                PERCENT,
+                2,
+                bars,
+                f"({closes} / {closes}.asof(dates - {ago}).values - 1) * 100",
+            )
+            for name, bars, ago in (
+                ("1m", 30, "pd.DateOffset(months=1)"),
+                ("3m", 80, "pd.DateOffset(months=3)"),
+                ("6m", 150, "pd.DateOffset(months=6)"),
+                ("12m", 280, "pd.DateOffset(months=12)"),
+                ("ytd", 280, "pd.offsets.YearEnd()"),
+            )
             for kind, closes in (("return", "close"), ("price_return", "split_close"))
         ),
         months=(1, 3, 6, 12, 0),
@@ -804,7 +824,7 @@ REGISTRY: tuple[Indicator, ...] = (
                 PERCENT,
                 2,
                 bars,
-                "(1 + return) / (1 + benchmark's return) - 1",
+                f"((1 + return_{months}m / 100) / (1 + the benchmark's return / 100) - 1) * 100",
             )
             for months, bars in ((3, 80), (6, 150), (12, 280))
         ),
@@ -816,8 +836,10 @@ REGISTRY: tuple[Indicator, ...] = (
         "Distance of the close from week_52_high and week_52_low, in % of them.",
         price.distances,
         "split_high split_low split_close",
-        Output("week_52_high_distance", PERCENT, 252, 252, "split_close / week_52_high - 1"),
-        Output("week_52_low_distance", PERCENT, 252, 252, "split_close / week_52_low - 1"),
+        Output(
+            "week_52_high_distance", PERCENT, 252, 252, "(split_close / week_52_high - 1) * 100"
+        ),
+        Output("week_52_low_distance", PERCENT, 252, 252, "(split_close / week_52_low - 1) * 100"),
         window=252,
     ),
     _row(
@@ -827,8 +849,14 @@ REGISTRY: tuple[Indicator, ...] = (
         " below one before it.",
         volatility.drawdown,
         "close",
-        Output("drawdown", PERCENT, 252, 252, "close / close.rolling(252).max() - 1"),
-        Output("max_drawdown", PERCENT, 252, 252, "(close / close.cummax() - 1).min() of 252 bars"),
+        Output("drawdown", PERCENT, 252, 252, "(close / close.rolling(252).max() - 1) * 100"),
+        Output(
+            "max_drawdown",
+            PERCENT,
+            252,
+            252,
+            "close.rolling(252).apply(lambda part: (part / part.cummax() - 1).min()) * 100",
+        ),
         window=252,
     ),
     _row(
@@ -886,7 +914,13 @@ REGISTRY: tuple[Indicator, ...] = (
         "Mean of close times volume of 30 bars, in the major unit of the currency.",
         volume.traded_value,
         "split_close volume",
-        Output("traded_value_30", MONEY, 30, 30, "(split_close * volume).rolling(30).mean()"),
+        Output(
+            "traded_value_30",
+            MONEY,
+            30,
+            30,
+            "(split_close * volume / minor_units).rolling(30).mean()",
+        ),
         window=30,
     ),
     _row(
@@ -898,7 +932,14 @@ REGISTRY: tuple[Indicator, ...] = (
         "close split_close volume",
         Output("relative_volume", NUMBER, 30, 30, "volume / volume.rolling(30).mean()"),
         Output("silent_bars_30", BARS, 30, 30, "(volume == 0).rolling(30).sum()"),
-        Output("illiquidity_30", PERCENT, 31, 31, "(abs(return) / traded).rolling(30).mean()"),
+        Output(
+            "illiquidity_30",
+            PERCENT,
+            31,
+            31,
+            "(abs(close.pct_change()) * 100 / (split_close * volume / minor_units / 1e6))"
+            ".rolling(30).mean()",
+        ),
         window=30,
     ),
     _row(
@@ -909,7 +950,7 @@ REGISTRY: tuple[Indicator, ...] = (
         price.staleness,
         "raw_close dates",
         Output("unchanged_bars", BARS, 1, 61, "length of the last run of close.diff() == 0"),
-        Output("days_since_previous_bar", DAYS, 2, 2, "dates.diff()"),
+        Output("days_since_previous_bar", DAYS, 2, 2, "dates.to_series().diff().dt.days"),
         lookback=60,
     ),
 )
