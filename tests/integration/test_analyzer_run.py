@@ -701,7 +701,7 @@ def test_a_deviation_below_the_tolerance_is_stored_and_told(
         owner, "SELECT verified, verified_rows, deviation FROM financial_screener.slices"
     ) == (True, 1, pytest.approx(1e-7, rel=1e-3))
     assert slice_of(owner, "run")[3] == (
-        "1 stored rows, chosen at random, equal what ta gives over their whole history;"
+        "1 stored rows, chosen at random, equal what ta and numpy give over their whole history;"
         " largest deviation 1.0e-07"
     )
 
@@ -925,7 +925,9 @@ def test_the_log_is_one_json_object_a_line(owner: Owner, analyzer_url: str) -> N
     ended = analyze(analyzer_url, "run")
     stored, verified = (str(line["message"]) for line in ended.lines)
     assert stored == "chunk stored"
-    assert verified.startswith("1 stored rows, chosen at random, equal what ta gives over their ")
+    assert verified.startswith(
+        "1 stored rows, chosen at random, equal what ta and numpy give over "
+    )
     assert all({"time", "level", "message"} <= set(line) for line in ended.lines)
     assert analyzer_url not in ended.log
 
