@@ -323,6 +323,31 @@ def test_rates_follow_their_bars(committed: Owner) -> None:
         ).fetchone() in [(usd, usd) for usd in (None, 1.1, 1.2, 1.3)]
 
 
+def test_rates_end_where_a_session_was_asked_for_in_vain(committed: Owner) -> None:
+    monday, tuesday = DAY + timedelta(3), DAY + timedelta(4)
+    facts = {"market_cap": 1000, "market_cap_currency": "EUR"}
+    add_listing(committed, "SUN.PA", {**facts, "fundamentals_date": monday - timedelta(1)})
+    add_listing(committed, "MON.PA", {**facts, "fundamentals_date": monday})
+    add_listing(committed, "TUE.PA", {**facts, "fundamentals_date": tuesday})
+    add_rate(committed, "EURUSD", {DAY: 1.5, DAY + timedelta(7): 9.0})
+    asked = "UPDATE asset_processing_state SET prices_checked_to = %s WHERE ticker LIKE 'EURUSD%%'"
+    for to, shown in (
+        (monday - timedelta(1), (1500.0, 1500.0, 1500.0)),
+        (monday, (1500.0, None, None)),
+        (None, (1500.0, 1500.0, 1500.0)),
+    ):
+        committed.execute(asked, [to])
+        found = [seen(committed, f"{code}.PA", "market_cap_usd") for code in ("SUN", "MON", "TUE")]
+        assert found == [(usd,) for usd in shown], to
+        for days in range(-1, 14):
+            day = {"day": DAY + timedelta(days)}
+            stored, read = committed.execute(
+                "SELECT (SELECT usd FROM usd_rates WHERE day = %(day)s), usd_per('EUR', %(day)s)",
+                day,
+            ).fetchone() or (0, 1)
+            assert stored == read, (to, day)
+
+
 def test_traded_value_in_dollars(committed: Owner) -> None:
     add_rate(committed, "GBPUSD", {DAY: 1.25})
     cases: dict[str, tuple[dict[str, object], tuple[object, ...]]] = {

@@ -69,22 +69,55 @@ async def test_sql_and_python_agree_on_every_pair_and_day(owner: Owner) -> None:
                         ), (source, target, day)
 
 
+MONDAY = DAY + timedelta(days=3)
+
+
 @pytest.mark.parametrize(
-    ("days", "rate"),
+    ("days", "checked_to", "rate"),
     [
-        pytest.param(0, 1.25, id="the day's own"),
-        pytest.param(3, 1.25, id="Friday's on a Monday without one"),
-        pytest.param(4, 1.25, id="after a long weekend"),
-        pytest.param(5, None, id="too old is none"),
-        pytest.param(-1, None, id="never one of a later day"),
+        pytest.param(0, DAY, 1.25, id="the day's own"),
+        pytest.param(1, MONDAY, 1.25, id="Friday's on a Saturday"),
+        pytest.param(2, MONDAY, 1.25, id="and on a Sunday"),
+        pytest.param(3, MONDAY - timedelta(days=1), 1.25, id="on a Monday not asked for yet"),
+        pytest.param(4, None, 1.25, id="where nothing is known to be asked for"),
+        pytest.param(3, MONDAY, None, id="a Monday's that is missing"),
+        pytest.param(4, MONDAY, None, id="nor after it, though not asked for yet"),
+        pytest.param(5, DAY, None, id="too old is none"),
+        pytest.param(-1, DAY, None, id="never one of a later day"),
     ],
 )
-def test_a_rate_serves_for_few_days(owner: Owner, days: int, rate: float | None) -> None:
+def test_a_rate_serves_until_a_session_that_has_none(
+    owner: Owner, days: int, checked_to: date | None, rate: float | None
+) -> None:
     add_rate(owner, "GBP", DAY, 1.25)
-    row = owner.execute(
-        "SELECT financial_screener.usd_per('GBP', %s)", (DAY + timedelta(days=days),)
-    ).fetchone()
-    assert row == (rate,)
+    check_rate(owner, "GBP", checked_to)
+    assert rate_of(owner, "GBP", DAY + timedelta(days=days)) == rate
+
+
+@pytest.mark.parametrize("holiday", [date(2024, 1, 1), date(2024, 12, 25)], ids=str)
+def test_a_rate_serves_over_a_day_on_which_no_market_trades(owner: Owner, holiday: date) -> None:
+    before = holiday - timedelta(days=3 if holiday.weekday() == 0 else 1)
+    add_rate(owner, "GBP", before, 1.25)
+    check_rate(owner, "GBP", holiday + timedelta(days=1))
+    assert rate_of(owner, "GBP", holiday) == 1.25
+    assert rate_of(owner, "GBP", holiday + timedelta(days=1)) is None
+
+
+def check_rate(owner: Owner, currency: str, to: date | None) -> None:
+    """The rate was asked for up to a day."""
+    owner.execute(
+        "INSERT INTO financial_screener.asset_processing_state"
+        " (asset_id, exchange_id, ticker, prices_checked_to)"
+        " SELECT id, exchange_id, ticker, %s FROM financial_screener.assets WHERE ticker = %s"
+        " ON CONFLICT (asset_id) DO UPDATE SET prices_checked_to = excluded.prices_checked_to",
+        (to, f"{currency}USD.FOREX"),
+    )
+
+
+def rate_of(owner: Owner, currency: str, day: date) -> float | None:
+    row = owner.execute("SELECT financial_screener.usd_per(%s, %s)", (currency, day)).fetchone()
+    assert row is not None
+    return row[0]  # type: ignore[no-any-return]
 
 
 async def test_money_sums_are_in_major_units_of_a_stated_currency(owner: Owner) -> None:

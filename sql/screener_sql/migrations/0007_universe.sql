@@ -87,17 +87,31 @@ LANGUAGE sql STABLE ROWS 1 AS $$
 $$;
 COMMENT ON FUNCTION financial_screener.unit_of(text) IS 'GBX is GBP, of which it makes 100 parts; USD is USD.';
 
--- USD for one of a currency: the rate's last close of the five days up to that day; NULL without one, never an older.
+-- Whether exchange rates have a session on a day: each weekday but two on which no market of the world is open.
+CREATE FUNCTION financial_screener.is_rate_session(day date) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT extract(isodow FROM day) < 6 AND extract(month FROM day) * 100 + extract(day FROM day) NOT IN (101, 1225)
+$$;
+
+-- USD for one of a currency: the rate's last close of the five days up to that day. It speaks for days without a session, and for sessions
+-- that were not asked for yet. NULL where a session that was asked for has no bar, and where there is none of five days: never an older.
 CREATE FUNCTION financial_screener.usd_per(currency text, on_day date) RETURNS double precision
 LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN usd_per.currency = 'USD' THEN 1.0::double precision ELSE (
-        SELECT bar.close
-        FROM financial_screener.assets AS rate
-        JOIN financial_screener.stock_prices AS bar ON bar.asset_id = rate.id
-        WHERE rate.ticker = usd_per.currency || 'USD.FOREX' AND rate.kind = 'fx' AND bar.close > 0
-          AND bar.date > usd_per.on_day - 5 AND bar.date <= usd_per.on_day
-        ORDER BY bar.date DESC
-        LIMIT 1
+        SELECT CASE WHEN NOT EXISTS (
+                   SELECT FROM generate_series(1, least(usd_per.on_day, newest.checked_to) - newest.date) AS later (days)
+                   WHERE financial_screener.is_rate_session(newest.date + later.days)
+               ) THEN newest.close END
+        FROM (
+            SELECT bar.date, bar.close, coalesce(state.prices_checked_to, bar.date) AS checked_to
+            FROM financial_screener.assets AS rate
+            JOIN financial_screener.stock_prices AS bar ON bar.asset_id = rate.id
+            LEFT JOIN financial_screener.asset_processing_state AS state ON state.asset_id = rate.id
+            WHERE rate.ticker = usd_per.currency || 'USD.FOREX' AND rate.kind = 'fx' AND bar.close > 0
+              AND bar.date > usd_per.on_day - 5 AND bar.date <= usd_per.on_day
+            ORDER BY bar.date DESC
+            LIMIT 1
+        ) AS newest
     ) END
 $$;
 
@@ -136,10 +150,10 @@ GRANT INSERT, UPDATE, DELETE ON financial_screener.exchange_closed_days TO scree
 GRANT DELETE ON financial_screener.exchange_sessions TO screener_collector;
 GRANT UPDATE ON financial_screener.api_ticker_priority TO screener_collector;
 REVOKE EXECUTE ON FUNCTION
-    financial_screener.unit_of(text), financial_screener.usd_per(text, date),
+    financial_screener.unit_of(text), financial_screener.is_rate_session(date), financial_screener.usd_per(text, date),
     financial_screener.convert_money(double precision, text, text, date)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    financial_screener.unit_of(text), financial_screener.usd_per(text, date),
+    financial_screener.unit_of(text), financial_screener.is_rate_session(date), financial_screener.usd_per(text, date),
     financial_screener.convert_money(double precision, text, text, date)
     TO screener_operator, screener_collector, screener_analyzer;

@@ -21,16 +21,18 @@ CREATE TABLE financial_screener.usd_rates (
     PRIMARY KEY (currency, day)
 );
 COMMENT ON TABLE financial_screener.usd_rates IS
-    'usd_per of every day that has one, written in the transaction that changes the bars of XXXUSD.FOREX.';
+    'usd_per of every day that has one, written in the transaction that changes the bars of XXXUSD.FOREX or how far they were asked for.';
 
--- The days for which the bars of a rate speak, as usd_per reads them: each for its own day and four more, until the next. Returns the assets
--- in whose rows a sum was converted by a rate that has changed.
+-- The days for which the bars of a rate speak, as usd_per reads them: each for its own day and four more, until the next, or until a session
+-- that was asked for in vain. Returns the assets in whose rows a sum was converted by a rate that has changed.
 CREATE FUNCTION financial_screener.refresh_usd_rates(rate integer) RETURNS SETOF integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN QUERY
     WITH series AS (
-        SELECT left(asset.ticker, -length('USD.FOREX')) AS currency FROM financial_screener.assets AS asset
+        SELECT left(asset.ticker, -length('USD.FOREX')) AS currency, state.prices_checked_to AS checked_to
+        FROM financial_screener.assets AS asset
+        LEFT JOIN financial_screener.asset_processing_state AS state ON state.asset_id = asset.id
         WHERE asset.id = rate AND asset.kind = 'fx' AND asset.ticker LIKE '___USD.FOREX'
     ), known AS (
         SELECT series.currency, bar.date + later.days AS day, bar.close AS usd
@@ -41,6 +43,11 @@ BEGIN
             WHERE price.asset_id = rate AND price.close > 0
         ) AS bar
         CROSS JOIN LATERAL generate_series(0, least(coalesce(bar.next - bar.date, 5), 5) - 1) AS later (days)
+        WHERE later.days = 0 OR NOT EXISTS (
+            SELECT FROM generate_series(1, later.days) AS between_them (days)
+            WHERE bar.date + between_them.days <= series.checked_to
+              AND financial_screener.is_rate_session(bar.date + between_them.days)
+        )
     ), gone AS (
         DELETE FROM financial_screener.usd_rates AS stored
         USING series
@@ -306,7 +313,8 @@ CREATE CONSTRAINT TRIGGER screener_settles AFTER INSERT ON financial_screener.sc
 CREATE TRIGGER screener_follows_rates_that_come AFTER INSERT ON financial_screener.asset_processing_state FOR EACH ROW
     WHEN (NEW.ticker LIKE '%USD.FOREX') EXECUTE FUNCTION financial_screener.note_state_for_screener('rates');
 CREATE TRIGGER screener_follows_rates AFTER UPDATE ON financial_screener.asset_processing_state FOR EACH ROW
-    WHEN (NEW.prices_changed_at IS DISTINCT FROM OLD.prices_changed_at AND NEW.ticker LIKE '%USD.FOREX')
+    WHEN ((NEW.prices_changed_at IS DISTINCT FROM OLD.prices_changed_at OR NEW.prices_checked_to IS DISTINCT FROM OLD.prices_checked_to)
+          AND NEW.ticker LIKE '%USD.FOREX')
     EXECUTE FUNCTION financial_screener.note_state_for_screener('rates');
 CREATE TRIGGER screener_follows_histories_that_wait AFTER INSERT ON financial_screener.asset_processing_state FOR EACH ROW
     WHEN (NEW.needs_prices_reprocess) EXECUTE FUNCTION financial_screener.note_state_for_screener('assets');
@@ -568,8 +576,9 @@ REVOKE EXECUTE ON FUNCTION
 GRANT SELECT ON financial_screener.v_screener TO screener_operator, screener_collector, screener_analyzer, screener_reader;
 
 COMMENT ON COLUMN financial_screener.v_screener.market_cap_usd IS
-    'market_cap in USD by the rate of market_cap_day: the last close of XXXUSD of that day, or where it has none of one of the four days before, '
-    'so that Friday''s serves over the weekend and a holiday beside it. NULL where the newest is older: never by a rate of another time, nor of later.';
+    'market_cap in USD by the rate of market_cap_day: the last close of XXXUSD of that day, or of one of the four days before, so that Friday''s '
+    'serves over the weekend, and while a session was not asked for yet. NULL where a session that was asked for has none, or the newest is older: '
+    'never by a rate of another time, nor of later.';
 COMMENT ON COLUMN financial_screener.v_screener.traded_value_30_usd IS
     'traded_value_30 in USD by the rate of last_bar, as for market_cap_usd.';
 COMMENT ON COLUMN financial_screener.v_screener.market_cap_day IS
