@@ -9,6 +9,7 @@ import registry_copies
 import yaml
 from engine_bars import random_asset
 from registry_copies import AGAIN, DOCS, KIND, documented, listed, table_columns
+from ta_columns import scale
 
 from screener_analyzer.engine import compute
 from screener_analyzer.judge.verdict import DEFINED
@@ -98,6 +99,22 @@ def test_every_class_of_ta_is_in_the_registry() -> None:
     named = {each.reference.name for each in outputs if isinstance(each.reference, Ta)}
     assert named == set(CLASSES)
     assert len(CLASSES) == 43
+
+
+def test_the_history_of_an_output_gives_what_all_bars_give() -> None:
+    # Of even seeds the benchmark has every bar: beta counts those that both have.
+    assets = [random_asset(seed, 1_500, digits=seed % 4) for seed in range(0, 12, 2)]
+    outputs = [output for row in REGISTRY for output in row.outputs if output.history]
+    for bars in {output.history for output in outputs}:
+        needing = {output.column: output for output in outputs if output.history == bars}
+        rows = [row for row in REGISTRY if set(needing) & set(row.columns)]
+        for asset in assets:
+            of_all = compute(asset.panel(), rows)
+            of_last = compute(asset.last(bars).panel(whole=False), rows)
+            for column, output in needing.items():
+                right, ours = float(of_all[column][0, 0]), float(of_last[column][0, 0])
+                size = max(abs(right), scale(output, asset.bars[:, 3]))
+                assert ours == pytest.approx(right, rel=0, abs=1e-9 * size, nan_ok=True), column
 
 
 PROSE = {
