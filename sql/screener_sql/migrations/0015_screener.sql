@@ -26,7 +26,8 @@ COMMENT ON TABLE financial_screener.usd_rates IS
 -- The days for which the bars of a rate speak, as usd_per reads them: each for its own day and four more, until the next, or until a session
 -- that was asked for in vain. Returns the assets in whose rows a sum was converted by a rate that has changed.
 CREATE FUNCTION financial_screener.refresh_usd_rates(rate integer) RETURNS SETOF integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- The days to come of a rate are few and thought to be many: compiling for them would take ten seconds.
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 BEGIN
     RETURN QUERY
     WITH series AS (
