@@ -136,3 +136,24 @@ async def test_a_vendor_that_cannot_be_reached_costs_nothing_and_is_waited_for(
         assert sum(each.calls for each in usage) == world.simulator.calls() - before
         for client in dead:
             await client.aclose()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_what_is_refused_or_fails_halves_how_much_is_asked_for_at_once(
+    world: World, status: int
+) -> None:
+    async with a_vendor(world, world.simulator.url, []) as vendor:
+        asked, pace = eod(world), vendor.gate.pace
+        before = pace.limit
+        world.simulator.admin("faults", [{"endpoint": "eod", "status": status, "count": 1}])
+
+        reply = await vendor.ask(asked)
+
+        assert reply.judged is not None and reply.judged.symptom is Symptom.DATA
+        assert (pace.limit, arrivals(world)) == (before // 2, 2)
+        # With as many good answers as it lets through at once, the one above among them, one more.
+        for _ in range(before // 2 - 1):
+            assert pace.limit == before // 2
+            await vendor.ask(asked)
+        assert pace.limit == before // 2 + 1
+    world.simulator.admin("faults", {})
