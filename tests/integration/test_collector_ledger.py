@@ -172,6 +172,40 @@ def test_eight_workers_lease_return_and_read_at_once_within_every_limit(world: W
         assert minute["requests_used"] <= minute["requests_limit"]
 
 
+def test_twenty_workers_at_once_use_the_days_calls_to_the_last_and_no_more(world: World) -> None:
+    world.open()
+    workers = [add_worker(world) for _ in range(20)]
+    set_vendor_time(world, DAY, "12:00:00")
+    failures: list[BaseException] = []
+    outcomes: list[str] = []
+
+    def work(worker: int) -> None:
+        try:
+            with psycopg.connect(world.url, autocommit=True) as mine:
+                needed = 1 + worker % 3
+                for _ in range(200):
+                    got = lease(mine, worker, needed, wanted=11, requests=0, daily_limit=1500)
+                    if got.outcome != "leased":
+                        break
+                outcomes.append(got.outcome)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [Thread(target=work, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+
+    assert failures == []
+    assert outcomes == ["daily_limit"] * 20
+    assert used_by_day(world) == {DAY: 1500}
+    leases = world.rows("SELECT worker_id, sum(calls) AS calls FROM api_leases GROUP BY 1")
+    assert sum(row["calls"] for row in leases) == 1500
+    assert len(leases) > 1, "one worker had them all"
+    assert world.value("SELECT calls_used FROM execution_budgets") == 1500
+
+
 def test_slots_after_a_full_minute_are_spread_and_no_two_are_alike(world: World) -> None:
     world.open()
     worker = add_worker(world)
