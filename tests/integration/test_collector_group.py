@@ -309,6 +309,11 @@ OUTCOMES = [
     pytest.param({"body": ""}, "bad_payload", 2, 1, id="an empty body"),
     pytest.param({"body": "295.21"}, "bad_payload", 1, 1, id="a bare number"),
     pytest.param({"body": '[{"date":"2023-0'}, "bad_payload", 2, 1, id="a truncated body"),
+    pytest.param({"body": '{"rows":[]}'}, "bad_payload", 1, 1, id="an object for a list"),
+    pytest.param({"body": '{"Error":"No."}'}, "bad_payload", 2, 1, id="another error text"),
+    pytest.param({"status": 422}, "bad_payload", 0, 1, id="a request that it refuses"),
+    pytest.param({"status": 302}, "server_error", 2, 0, id="sent elsewhere"),
+    pytest.param({"status": 204}, "server_error", 2, 0, id="no answer in its answer"),
     pytest.param({"status": 500}, "server_error", 0, 0, id="a server error for good"),
     pytest.param({"status": "cut"}, "network_error", 4, 0, id="a cut connection for good"),
     pytest.param({"cut_after": 0.5}, "network_error", 4, 0, id="half a body for good"),
@@ -407,6 +412,33 @@ def test_failures_of_prices_and_fundamentals_are_counted_and_forgotten_apart(
     (well,) = world.rows(state)
     assert well["consecutive_failures"] == 0
     assert well["last_error_code"] is well["last_error_message"] is well["last_error_at"] is None
+
+
+def test_after_many_failures_it_is_tried_again_every_32_days(
+    world: World, codes: list[str]
+) -> None:
+    plan_all(world, codes[:1], fundamentals=True)
+    world.plan(f"{codes[0]}.SW", "splits")
+    failing = ("prices", "fundamentals", "actions")
+    for kind in failing:
+        world.rows(f"UPDATE asset_processing_state SET {kind}_failures = 5 RETURNING 1")  # noqa: S608
+    world.simulator.admin("faults", [{"body": '{"General": {"Code": "ELSE"}}'}])
+
+    assert world.group().code == 0
+
+    assert {state for state, _ in world.items().values()} == {"failed"}
+    (state,) = world.rows("SELECT * FROM asset_processing_state")
+    in_32_days = world.value("SELECT date_trunc('day', now(), 'UTC')") + timedelta(days=32)
+    for kind in failing:
+        assert (state[f"{kind}_failures"], state[f"{kind}_next_attempt_at"]) == (6, in_32_days)
+
+    # The count goes on, the days do not.
+    world.open(execution_id="run-2")
+    world.plan(f"{codes[0]}.SW")
+    assert world.group().code == 0
+    (state,) = world.rows("SELECT * FROM asset_processing_state")
+    assert (state["prices_failures"], state["prices_next_attempt_at"]) == (7, in_32_days)
+    world.simulator.admin("faults", {})
 
 
 def test_a_server_error_that_passes_is_tried_again(world: World, codes: list[str]) -> None:
