@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pytest
 from market import Asset, add_assets, add_sessions, open_execution, set_quota
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.rows import TupleRow, dict_row
 from psycopg.types.json import Jsonb
 
@@ -577,6 +577,74 @@ def test_the_first_plan_stays_in_sight_whatever_becomes_of_it(market: Owner) -> 
     )
     market.execute("UPDATE financial_screener.plan_items SET way = 'asset'")
     assert rows(market, "SELECT plan FROM slices WHERE kind = 'group'") == before
+
+
+def test_the_log_tells_in_a_sentence_of_each_exchange_what_was_chosen_and_the_sum(
+    market: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_assets(market, known(150, checked_to=YESTERDAY) + known(3, "SW", checked_to=YESTERDAY))
+    add_assets(market, known(2, "US"))
+    with caplog.at_level("INFO", "screener_operator.planning"):
+        plan(market, "MC", "SW", "US")
+    told = [
+        record.getMessage()
+        for record in caplog.records
+        if record.getMessage().startswith(("MC", "SW", "US"))
+    ]
+    assert sorted(told) == [
+        "MC: prices by 1 bulk day for 150 assets (100 calls) rather than 150; 100 calls in all",
+        "SW: prices of 3 assets alone (3 calls); 3 calls in all",
+    ]
+    assert caplog.records[-1].getMessage() == (
+        "planned 103 of 103 calls that are due; 1 day until all is current"
+    )
+
+
+class Counted(Cursor[TupleRow]):
+    """A cursor that keeps the texts of what it is asked."""
+
+    asked: ClassVar[Counter[str]] = Counter()
+
+    def execute(self, statement: Any, *args: Any, **more: Any) -> Self:
+        self.asked[statement if isinstance(statement, str) else statement.decode()] += 1
+        return super().execute(statement, *args, **more)
+
+
+def test_statements_of_a_plan_are_the_same_and_as_many_whatever_the_universe(
+    market: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discovery is one of them."""
+    monkeypatch.setattr(market, "cursor_factory", Counted)
+    asked: list[Counter[str]] = []
+    for number in (4, 400):
+        for exchange in ("MC", "SW"):
+            add_assets(
+                market,
+                [
+                    Asset(f"{number}N{n}", exchange, checked_to=(None, FRIDAY)[n % 2])
+                    for n in range(number)
+                ],
+            )
+        run = f"of-{number}"
+        open_execution(market, run)
+        request = PlanRequest(
+            run, (GroupSpec("all", ("MC", "SW")),), ("prices", "fundamentals"), date(2024, 11, 24)
+        )
+        Counted.asked.clear()
+        plan_run(market, request, NOW)
+        asked.append(Counted.asked.copy())
+    assert items(market, "of-4").total() < 50 < 1600 < items(market, "of-400").total()
+    few, many = asked
+    assert few == many
+    of_states = {
+        text: number
+        for text, number in many.items()
+        if "asset_processing_state" in text or "assets_in_scope" in text
+    }
+    assert of_states == {
+        query(f"planning/{name}").decode(): 1
+        for name in ("discover", "reference", "order", "insert_asset_fetches")
+    }
 
 
 @pytest.mark.parametrize(
