@@ -81,8 +81,9 @@ def _working_days(value: Any) -> frozenset[int] | None:
 
 
 def _holidays(value: Any) -> Iterator[tuple[date, str | None]]:
-    """A list, an object keyed "0", "1", … or by day."""
-    entries = value.items() if isinstance(value, dict) else enumerate(value or ())
+    """A list, an object keyed "0", "1", … or by day; anything else has none."""
+    listed = value if isinstance(value, list) else []
+    entries = value.items() if isinstance(value, dict) else enumerate(listed)
     for key, row in entries:
         if not isinstance(row, dict) or (parse.text(row.get("Type")) or "").lower() != "official":
             continue

@@ -1,15 +1,16 @@
 """Whatever the vendor answers: never a crash, never a bad bar believed, always a reason."""
 
 import math
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import fuzz_payloads as fuzz
 import pytest
 from fuzz_payloads import FIRST, LAST, SECRET, SESSION, TODAY, fuzzed, is_storable
 
-from screener_collector import parse
+from screener_collector import exchange_details, parse
 from screener_collector.answers import FAILURES, Answer, Judged, Meaning, as_list, judge, load
 from screener_collector.bars import MAX_VOLUME, PRICE_TOLERANCE, Bars, Sorted, sort_out_day
 from screener_collector.fundamentals import Fundamentals
@@ -235,6 +236,35 @@ def test_a_list_of_exchanges_gives_each_code_once(body: bytes) -> None:
 def test_renames_have_a_day_and_two_names(body: bytes) -> None:
     for change in parse.symbol_changes(rows_of(body)):
         assert change.old and change.new and change.effective.year > 0
+
+
+def spoilt_details(make: fuzz.Spoiler) -> bytes:
+    """Of an exchange; each of its holidays too."""
+    holidays = make.rows(*fuzz.DETAILS["ExchangeHolidays"].values())
+    return make.body(make.sections(fuzz.DETAILS | {"ExchangeHolidays": holidays}))
+
+
+@fuzzed(2000, spoilt_details)
+def test_details_of_an_exchange_close_days_of_no_trade_alone(body: bytes) -> None:
+    judged = judge(Answer(200, "application/json", body), "object")
+    if judged.meaning is not Meaning.ROWS:
+        return
+    said = exchange_details.read(judged.data)
+    assert is_storable([said.time_zone, *said.holidays.values()])
+    assert said.working_days is None or said.working_days <= set(range(7))
+    assert all(type(day) is date for day in said.holidays)
+    believed = exchange_details.judge(
+        said,
+        time_zone="Europe/Madrid",
+        has_calendar=True,
+        sessions={SESSION, FIRST},
+        traded={SESSION},
+        now=datetime(2024, 2, 2, tzinfo=UTC),
+    )
+    if believed.hours and said.time_zone is not None:
+        assert ZoneInfo(said.time_zone)
+    if believed.holidays is not None:
+        assert believed.hours and SESSION not in believed.holidays
 
 
 def rows_of(body: bytes) -> list[Any]:

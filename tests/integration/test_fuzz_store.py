@@ -37,7 +37,8 @@ GOOD = "A00"
 
 
 def plan(owner: Connection[TupleRow], execution_id: str) -> None:
-    """A run with every kind of request of every asset, and a bulk day of each kind."""
+    """A run with every kind of request of every asset. What may come in bulk is fuzzed by itself,
+    without Postgres."""
     open_execution(owner, execution_id)
     owner.execute(
         "INSERT INTO financial_screener.slices (execution_id, kind, name)"

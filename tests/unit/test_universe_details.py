@@ -33,6 +33,8 @@ BANK = {"Holiday": "Bank Holiday", "Date": "2024-05-27", "Type": "bank"}
         pytest.param(None, {}, id="nothing"),
         pytest.param(["x", {"Date": "never", "Type": "official"}], {}, id="nonsense"),
         pytest.param("closed", {}, id="a text"),
+        pytest.param(7, {}, id="a number"),
+        pytest.param(True, {}, id="true"),
     ],
 )
 def test_official_holidays_are_closed_days(holidays: Any, expected: dict[date, str]) -> None:
