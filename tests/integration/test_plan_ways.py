@@ -409,6 +409,33 @@ def test_what_is_always_wanted_comes_first_and_what_may_be_skipped_last(market: 
     ]
 
 
+def test_no_groups_fundamentals_are_planned_with_calls_of_anothers_prices(market: Owner) -> None:
+    """So it does not matter in which order the groups' Jobs run."""
+    see(market, False, 1)  # no pages
+    add_assets(market, [Asset(f"A{n}", exchange) for exchange in ("MC", "SW") for n in range(30)])
+    plan(
+        market,
+        operations=("prices", "fundamentals"),
+        max_calls=100,
+        groups=(GroupSpec("first", ("MC",)), GroupSpec("second", ("SW",))),
+    )
+    planned = rows(
+        market,
+        "SELECT group_name, kind, count(*), sum(calls) AS calls FROM plan_fetches"
+        " WHERE state = 'planned' GROUP BY 1, 2",
+    )
+    of_kind: Counter[str] = Counter()
+    for row in planned:
+        of_kind[row["kind"]] += row["calls"]
+    assert sum(of_kind.values()) == 100
+    # All prices of both; a tenth is for fundamentals, and actions have the rest.
+    assert {row["group_name"]: row["count"] for row in planned if row["kind"] == "prices"} == {
+        "first": 30,
+        "second": 30,
+    }
+    assert of_kind["fundamentals"] == 10
+
+
 def universe() -> list[tuple[str, str]]:
     """(exchange, code) of the seed's 21,817 listings; made up where the real ones are not there."""
     files = {
