@@ -196,7 +196,8 @@ def test_a_corrected_action_is_looked_for_anew_and_a_withdrawn_one_has_not_happe
     world.assert_ledgers_agree()
 
 
-def test_a_list_that_is_not_final_yet_is_recorded_and_not_counted_as_read(world: World) -> None:
+def sessions_to_this_day(world: World) -> tuple[date, date]:
+    """Makes this day a session; it, and the newest session whose lists are final."""
     today = world.value("SELECT (now() AT TIME ZONE 'UTC')::date")
     add_sessions(world.owner, "SW", today - timedelta(days=5), today)
     world.rows(
@@ -209,6 +210,39 @@ def test_a_list_that_is_not_final_yet_is_recorded_and_not_counted_as_read(world:
         "SELECT max(session) FROM exchange_sessions WHERE session + interval '28 hours'"
         " <= now() AT TIME ZONE 'UTC'"
     )
+    return today, final
+
+
+def test_a_list_that_is_empty_before_it_is_final_means_not_yet(world: World) -> None:
+    today, final = sessions_to_this_day(world)
+    serve(world, splits=[], div=[])
+    world.open()
+    for kind in ("splits", "dividends"):
+        world.plan("A.SW", kind, first=FIRST, last=today)
+    assert world.group().code == 0
+
+    known = state(world)
+    assert known["splits_checked_to"] == known["dividends_checked_to"] == final < today
+    assert known["actions_failures"] == 0
+    world.assert_ledgers_agree()
+
+    world.open(execution_id="bulk")
+    world.plan_bulk("SW", [], today)
+    world.rows("DELETE FROM plan_fetches WHERE kind IN ('bulk_splits', 'bulk_prices') RETURNING 1")
+    world.rows(
+        "INSERT INTO plan_items (execution_id, group_name, asset_id, exchange_id, operation, way,"
+        " expected_to) SELECT 'bulk', 'swiss', id, exchange_id, 'dividends', 'bulk', %s"
+        " FROM assets WHERE code = 'A' RETURNING id",
+        today,
+    )
+    world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": "[]"}])
+    assert world.group().code == 0
+    assert world.items() == {("A.SW", "dividends"): ("deferred", "not_published")}
+    assert state(world)["dividends_checked_to"] == final
+
+
+def test_a_list_that_is_not_final_yet_is_recorded_and_not_counted_as_read(world: World) -> None:
+    today, final = sessions_to_this_day(world)
     rows = [{"date": today.isoformat(), "split": "2/1"}]
     serve(world, splits=rows)
     world.open()
