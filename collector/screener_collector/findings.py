@@ -235,6 +235,7 @@ class Judge:
                 else _NO_SESSIONS,
                 row["splits_known"],
                 row["dividends_known"],
+                row["calendar_known"],
             )
         return contexts
 

@@ -1,18 +1,22 @@
 """The rules that only what is around a bar can break: each has a series that trips it at its cause,
 and the same series without the fault, and real ones, that do not. No rule is without a case."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rules_made import Made, liquid
+from rules_made import CLEAN, Made, liquid
 from rules_world import FAULTS, Asset, replaced, vendor_form
 
 from screener_collector.bars import Bars
-from screener_collector.rules.model import DEFAULTS, RULES, Finding, SeriesContext
+from screener_collector.calendars import Schedule, sessions
+from screener_collector.rules.model import DEFAULTS, RULES, Actions, Finding, SeriesContext
 from screener_collector.rules.series import judge_series
 
 DAY = np.timedelta64(1, "D")
@@ -91,9 +95,12 @@ def volumeless(seed: int) -> Case:
     return replace(case, asset=Asset(replaced(case.asset.bars, volume=volume), case.asset.actions))
 
 
-def gap(seed: int) -> Case:
+def gap(seed: int, *, sessions: int = 15, missed_before: bool = True) -> Case:
     case = clean(seed)
-    return replace(without(case, AT, AT + 15), cause=case.asset.bars.dates[AT + 15])
+    lacking = without(case, AT, AT + sessions)
+    if missed_before:
+        lacking = without(lacking, AT - 100, AT - 99)
+    return replace(lacking, cause=case.asset.bars.dates[AT + sessions])
 
 
 def ended(seed: int) -> Case:
@@ -161,10 +168,24 @@ def unrecorded_split(seed: int) -> Case:
     return Case(made.asset(), made.days, made.days[AT])
 
 
+def contradicted(seed: int) -> Case:
+    """A split on record and in the adjusted close; price and volume go on as before."""
+    made = calm(seed)
+    made.volume[AT] = int(np.median(made.volume[AT - 20 : AT]))
+    factors = np.ones(len(made.days))
+    factors[:AT] /= 10.0
+    actions = Actions.of([(made.days[AT].item(), 10.0, math.nan, math.nan)])
+    return Case(Asset(made.asset(factors).bars, actions), made.days, made.days[AT])
+
+
 CASES: dict[str, tuple[str, Callable[[int], Case]]] = {
     "the same prices for six sessions, with volume": ("prices_stale", stale),
     "three weeks without volume": ("volume_missing", volumeless),
     "three weeks without a bar": ("session_gap", gap),
+    "three sessions without a bar, of a stock that missed none": (
+        "session_gap",
+        lambda seed: gap(seed, sessions=3, missed_before=False),
+    ),
     "no bar since long": ("last_bar_old", ended),
     "a bar without volume on a day off": ("no_session", empty_off_day),
     "a copy on a day off": ("no_session", copied_off_day),
@@ -186,12 +207,13 @@ CASES: dict[str, tuple[str, Callable[[int], Case]]] = {
         lambda seed: replace(paid(seed, [AT - 90], [AT - 90, AT]), cause=calm(seed).days[AT]),
     ),
     "a split that nobody has recorded": ("split_suspected", unrecorded_split),
+    "a split that neither price nor volume shows": ("split_contradicted", contradicted),
 }
 RULES_OF_CASES = {rule for rule, _ in CASES.values()} | {"block_repeated"}
 
 
-def judge(case: Case) -> list[Finding]:
-    context = SeriesContext(case.asset.actions, case.sessions)
+def judge(case: Case, *, calendar_known: bool = True) -> list[Finding]:
+    context = SeriesContext(case.asset.actions, case.sessions, calendar_known=calendar_known)
     return judge_series(case.asset.bars, context, DEFAULTS)
 
 
@@ -255,16 +277,98 @@ def test_a_stock_with_the_same_few_bars_again_and_again_repeats_no_block() -> No
         assert "block_repeated" not in {each.rule for each in found}, seed
 
 
-@pytest.mark.skipif(not FAULTS.exists(), reason="no shared data")
+def test_a_contradicted_split_breaks_one_rule_and_costs_what_it_adjusts() -> None:
+    for seed in range(20):
+        found = [each for each in judge(contradicted(seed)) if each.rule.startswith("split")]
+        assert [each.rule for each in found] == ["split_contradicted"], (seed, found)
+        assert found[0].bars.tolist() == list(range(AT)), seed
+
+
+@pytest.mark.parametrize(
+    ("count", "missed_before", "told"),
+    [(2, False, False), (3, False, True), (9, True, False), (10, True, True)],
+)
+def test_who_trades_on_every_session_may_lack_fewer(
+    count: int, missed_before: bool, told: bool
+) -> None:
+    for seed in range(20):
+        found = judge(gap(seed, sessions=count, missed_before=missed_before))
+        assert ("session_gap" in {each.rule for each in found}) == told, seed
+
+
+@pytest.mark.parametrize(("count", "told"), [(3, False), (9, False), (10, True)])
+def test_where_no_calendar_is_known_a_week_of_holidays_is_no_gap(count: int, told: bool) -> None:
+    for seed in range(20):
+        case = gap(seed, sessions=count, missed_before=False)
+        found = judge(case, calendar_known=False)
+        assert ("session_gap" in {each.rule for each in found}) == told, seed
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_an_illiquid_listing_lacks_no_session(share: float) -> None:
+    """It has bars of the days on which it traded alone."""
+    longest = 0
+    for seed in range(20):
+        case = clean(seed)
+        traded = np.random.default_rng(seed).random(len(case.asset.bars)) < share
+        thin = replace(case, asset=Asset(case.asset.bars.take(traded), case.asset.actions))
+        longest = max(longest, int(np.diff(np.flatnonzero(traded)).max()) - 1)
+        assert not {"session_gap", "last_bar_old"} & {each.rule for each in judge(thin)}, seed
+    assert longest >= 3, "enough for one that trades every day"
+
+
+@pytest.mark.parametrize("kind", ["penny", "seldom traded"])
+def test_a_listing_that_seldom_trades_lacks_no_session(kind: str) -> None:
+    days = np.busday_offset("2019-01-02", np.arange(1000), roll="forward")
+    for seed in range(20):
+        case = Case(CLEAN[kind](seed).asset(), days, days[0])
+        assert not {"session_gap", "last_bar_old"} & {each.rule for each in judge(case)}, seed
+
+
+def test_a_session_whose_bar_was_set_aside_is_not_missing() -> None:
+    def change(name: str, column: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        if name not in ("dates", "volume"):
+            column[AT : AT + 5] *= 100.0
+        return column
+
+    for seed in range(20):
+        case = clean(seed)
+        found = judge(
+            replace(case, asset=Asset(columns(case.asset.bars, change), case.asset.actions))
+        )
+        rules = {each.rule for each in found}
+        assert "unit_switch" in rules, seed
+        assert "session_gap" not in rules, seed
+
+
+CALENDARS = {
+    "HK": "XHKG", "T": "XTKS", "DE": "XETR", "L": "XLON", "MI": "XMIL", "PA": "XPAR",
+}  # fmt: skip
+"""By the end of a ticker; those without one are of New York."""
+
+CLEAN_FILES = sorted(
+    path.stem for path in FAULTS.glob("*.csv") if path.stem.endswith(("-fixed", "-no-bad-divs"))
+)
+
+
+@cache
+def broken_by(name: str) -> frozenset[str]:
+    """The rules that a real series breaks, beside its exchange's true sessions of its time and of
+    two weeks more."""
+    asset = vendor_form(name, own=name.endswith("-fixed"))
+    first, last = asset.bars.dates[0].item(), asset.bars.dates[-1].item()
+    schedule = Schedule(calendar=CALENDARS.get(name.split("-")[1], "XNYS"))
+    held = sessions(schedule, first, last + timedelta(days=14))
+    days = np.array([session.day for session in held], "datetime64[D]")
+    assert len(days) > len(asset.bars)
+    return frozenset(finding.rule for finding in judge(Case(asset, days, days[0])))
+
+
+@pytest.mark.skipif(not CLEAN_FILES, reason="no shared data")
 @pytest.mark.parametrize("rule", sorted(RULES_OF_CASES))
 def test_a_real_series_breaks_none_of_them(rule: str) -> None:
     """Two with many dividends, which are clean, and the twins of faulty ones."""
-    for path in sorted(FAULTS.glob("*.csv")):
-        if not path.stem.endswith(("-fixed", "-no-bad-divs")):
-            continue
-        asset = vendor_form(path.stem, own=path.stem.endswith("-fixed"))
-        case = Case(asset, asset.bars.dates, asset.bars.dates[0])
-        assert rule not in {finding.rule for finding in judge(case)}, path.stem
+    assert [name for name in CLEAN_FILES if rule in broken_by(name)] == []
 
 
 def test_every_rule_has_a_case_that_trips_it() -> None:

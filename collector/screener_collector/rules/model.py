@@ -109,13 +109,15 @@ class SeriesContext:
 
     `splits_known`, `dividends_known`: whether `actions` has all of them; else their absence says
     nothing, and what only they explain is not judged. `sessions`: of its exchange, by date; empty:
-    unknown, and nothing is said of days outside them.
+    unknown, and nothing is said of days outside them. `calendar_known`: whether a calendar says so;
+    else they are working days, and holidays look as if bars were missing.
     """
 
     actions: Actions = field(default_factory=Actions.none)
     sessions: Days = field(default_factory=lambda: np.empty(0, "datetime64[D]"))
     splits_known: bool = True
     dividends_known: bool = True
+    calendar_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +352,8 @@ def _series_rules() -> Iterable[Rule]:
         series,
         FLAG,
         "A stock that trades every day has no bar for sessions on end.",
-        {"sessions": 10, "traded_share": 0.95},
+        # One that traded on each of so many sessions before may lack fewer, by a known calendar.
+        {"sessions": 10, "traded_share": 0.95, "sessions_of_steady": 3, "steady_bars": 250},
     )
     yield Rule(
         "last_bar_old",

@@ -49,6 +49,9 @@ def judge_series(bars: Series, context: SeriesContext, parameters: Parameters) -
         if not len(places):
             return _by_date(found)
         context = _without_neighbours(context, bars.dates, aside)
+        # What was set aside came, so its session is not missing.
+        there = ~np.isin(context.sessions, bars.dates[aside])
+        context = replace(context, sessions=context.sessions[there])
         bars, copied = bars.take(places), copied[places]
         log_close, log_adjusted = log_close[places], log_adjusted[places]
         moves, adjusted_moves = steps(log_close), steps(log_adjusted)
@@ -88,9 +91,7 @@ def _judge_moves(
             explained[finding.bars] = True
         found += suspected
     explained_moves = explained if context.splits_known else None
-    found += judge_trading(
-        bars, context.sessions, copied, adjusted_moves, explained_moves, parameters
-    )
+    found += judge_trading(bars, context, copied, adjusted_moves, explained_moves, parameters)
     return found
 
 

@@ -16,6 +16,7 @@ from screener_collector.rules.model import (
     Mask,
     Parameters,
     Series,
+    SeriesContext,
 )
 from screener_collector.rules.numbers import half_units, quantile, runs, volume_step
 
@@ -113,7 +114,7 @@ class _Soft:
 
 def judge_trading(
     bars: Series,
-    sessions: Days,
+    context: SeriesContext,
     copied: Mask,
     adjusted_moves: Floats,
     explained: Mask | None,
@@ -130,7 +131,7 @@ def judge_trading(
             for at in np.flatnonzero(copied).tolist()
         ),
         *_still(bars, parameters),
-        *_gaps(bars, sessions, parameters),
+        *_gaps(bars, context, parameters),
     ]
     if not soft:
         return []
@@ -252,20 +253,28 @@ def _still(bars: Series, parameters: Parameters) -> list[_Soft]:
     return found
 
 
-def _gaps(bars: Series, sessions: Days, parameters: Parameters) -> list[_Soft]:
+def _gaps(bars: Series, context: SeriesContext, parameters: Parameters) -> list[_Soft]:
     found: list[_Soft] = []
+    sessions = context.sessions
     if not len(sessions) or len(bars) < _USUAL_BARS:
         return found
     least = int(parameters.value("session_gap", "sessions"))
+    least_of_steady = least
+    if context.calendar_known:
+        least_of_steady = int(parameters.value("session_gap", "sessions_of_steady"))
     inside = int(np.count_nonzero((bars.dates >= sessions[0]) & (bars.dates <= sessions[-1])))
     last = int(np.searchsorted(sessions, bars.dates[-1], "right"))
     first = int(np.searchsorted(sessions, bars.dates[0]))
-    if last - first - inside >= least:
+    if last - first - inside >= min(least, least_of_steady):
         places = np.searchsorted(sessions, bars.dates)
         missing = np.diff(places) - 1
         missing[bars.dates[:-1] < sessions[0]] = 0
-        for at in np.flatnonzero(missing >= least).tolist():
-            if _trades_daily(bars, places, at, parameters.value("session_gap", "traded_share")):
+        share = parameters.value("session_gap", "traded_share")
+        steady = int(parameters.value("session_gap", "steady_bars"))
+        for at in np.flatnonzero(missing >= min(least, least_of_steady)).tolist():
+            if (missing[at] >= least and _trades_daily(bars, places, at, share)) or (
+                missing[at] >= least_of_steady and _missed_none(bars, places, at, steady)
+            ):
                 found.append(
                     _Soft(
                         at + 1,
@@ -293,6 +302,16 @@ def _gaps(bars: Series, sessions: Days, parameters: Parameters) -> list[_Soft]:
                 )
             )
     return found
+
+
+def _missed_none(bars: Series, places: Indexes, at: int, count: int) -> bool:
+    """Whether so many bars up to one have volume and are those of as many sessions."""
+    first = at - count + 1
+    return bool(
+        first >= 0
+        and places[at] - places[first] + 1 == count
+        and np.count_nonzero(bars.volume[first : at + 1]) == count
+    )
 
 
 def _trades_daily(bars: Series, places: Indexes, at: int, share: float) -> bool:

@@ -73,7 +73,7 @@ INSERT INTO financial_screener.data_rules (rule, scope, severity, parameters, se
      'A stock that usually moves has the same four prices for sessions on end, with volume.'),
     ('volume_missing', 'series', 'flag', '{"bars": 10, "traded_share": 0.95}',
      'A stock that trades every day has no volume for sessions on end.'),
-    ('session_gap', 'series', 'flag', '{"sessions": 10, "traded_share": 0.95}',
+    ('session_gap', 'series', 'flag', '{"sessions": 10, "traded_share": 0.95, "sessions_of_steady": 3, "steady_bars": 250}',
      'A stock that trades every day has no bar for sessions on end.'),
     ('last_bar_old', 'series', 'flag', '{"sessions": 10, "traded_share": 0.95}',
      'A stock that trades every day has no bar of the exchange''s last sessions.'),
