@@ -15,6 +15,51 @@ from screener_collector.rules.model import Actions
 
 FAULTS = Path(__file__).parents[2] / "shared" / "data" / "faults"
 
+FAULTY = {
+    "1398-HK-1d-bad-div": {"dividend_not_adjusted": ["2024-07-08"]},
+    "4063-T-1d-bad-div": {"dividend_mismatch": ["2023-03-30"]},
+    "4063-T-1d-bad-stock-split": {"split_misapplied": ["2023-03-30"]},
+    "8TRA-DE-1d-missing-div-adjust": {"dividend_not_adjusted": ["2023-06-02"]},
+    "ABDP-L-1d-bad-div": {
+        "dividend_unit": ["2022-05-05", "2022-12-29", "2023-05-04", "2024-02-08", "2024-05-02"]
+    },
+    "ADIG-L-1d-bad-div": {
+        "dividend_unit": [
+            *("2022-03-03", "2022-06-16", "2022-09-22", "2022-12-22", "2023-03-09", "2023-06-08"),
+            *("2023-09-21", "2023-11-02", "2023-12-21", "2024-03-07", "2024-07-03"),
+        ]
+    },
+    "AET-L-1d-100x-error": {"unit_switch": ["2022-05-03", "2022-05-20"]},
+    "REL-L-1d-bad-div": {
+        "dividend_unit": ["2022-04-28", "2022-08-04", "2023-04-27", "2023-08-03", "2024-05-02"],
+        "dividend_not_adjusted": ["2024-08-01"],
+    },
+    "RGL-L-1d-bad-div": {
+        "dividend_unit": [
+            *("2022-03-03", "2022-06-01", "2022-09-01", "2022-11-17", "2023-03-02"),
+            *("2023-06-01", "2023-09-21", "2023-11-16", "2024-02-29", "2024-05-30"),
+        ]
+    },
+    "SAND-1d-bad-div": {
+        "dividend_not_adjusted": ["2024-01-12"],
+        "dividend_repeated": ["2024-01-12"],
+        "dividend_adjusted_twice": ["2024-01-16"],
+    },
+    "SERE-L-1d-bad-div": {
+        "dividend_unit": [
+            *("2022-03-31", "2022-07-14", "2022-09-08", "2022-12-29", "2023-04-13"),
+            *("2023-07-20", "2023-10-19", "2023-12-28", "2024-04-11", "2024-07-11"),
+        ]
+    },
+    "SPM-MI-1d-bad-stock-split": {"split_misapplied": ["2022-06-13"]},
+    "TEP-PA-1d-bad-div": {"dividend_repeated": ["2023-04-20"]},
+}
+"""By file the rules that its faults break, and the days of their causes."""
+
+STILL_FAULTY = {"SAND-1d-bad-div-fixed": {"dividend_adjusted_twice": ["2024-01-16"]}}
+"""Twins that hold a real fault: SAND's second record of one dividend is gone, but the adjusted
+close still shows the dividend of 0.015 of 2024-01-16 as 0.030."""
+
 
 @dataclass(frozen=True)
 class Asset:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 from collector_world import Owner, World, login
 from market import Asset as Listed
 from psycopg.rows import dict_row
 from rules_made import liquid, split_not_applied, unit_switch
-from rules_world import FAULTS, Asset, vendor_form
+from rules_world import FAULTS, FAULTY, STILL_FAULTY, Asset, vendor_form
 from simulator_fixture import DATA_MOMENT, Simulator
 
 from screener_collector.bars import Bars
@@ -121,52 +122,62 @@ def add(world: World, *codes: str) -> None:
 
 @pytest.mark.skipif(not FAULTS.exists(), reason="no shared data")
 def test_real_faults_that_the_vendor_serves_are_found_where_they_are(world: World) -> None:
-    names = {
-        "AETX": "AET-L-1d-100x-error",
-        "SPLT": "4063-T-1d-bad-stock-split",
-        "SPMX": "SPM-MI-1d-bad-stock-split",
-        "REGL": "RGL-L-1d-bad-div",
-        "ICBC": "1398-HK-1d-bad-div",
-        "REGF": "RGL-L-1d-bad-div-fixed",
-        "CALM": "CALM-1d-no-bad-divs",
-    }
-    add(world, *names)
+    """All that have a fault, their mended twins and the two clean ones."""
+    twins = [f"{name}-fixed" for name in FAULTY]
+    names = [*FAULTY, *twins, "CALM-1d-no-bad-divs", "EWG-1d-no-bad-divs"]
+    codes = {name: f"S{n}" for n, name in enumerate(names)}
+    add(world, *codes.values())
     assets = {
-        f"{code}.PA": vendor_form(name, own=name.endswith("-fixed")) for code, name in names.items()
+        f"{code}.PA": vendor_form(name, own=name.endswith("-fixed")) for name, code in codes.items()
     }
     serve(world, assets)
 
     collect(world, *assets)
 
-    assert findings(world, "AETX.PA") == [
+    for name, code in codes.items():
+        found: dict[str, list[str]] = {}
+        for rule, day, state in findings(world, f"{code}.PA"):
+            assert state == "open", name
+            found.setdefault(rule, []).append(day)
+        causes = FAULTY.get(name) or STILL_FAULTY.get(name, {})
+        assert {rule: len(at) for rule, at in found.items()} == {
+            rule: len(at) for rule, at in causes.items()
+        }, name
+        for rule, at in causes.items():
+            for day, cause in zip(found[rule], at, strict=True):
+                apart = np.busday_count(date.fromisoformat(day), date.fromisoformat(cause))
+                assert abs(int(apart)) <= 5, (name, rule, day)
+    ticker = f"{codes['AET-L-1d-100x-error']}.PA"
+    aet = assets[ticker].bars
+    assert findings(world, ticker) == [
         ("unit_switch", "2022-05-03", "open"),
         ("unit_switch", "2022-05-20", "open"),
     ]
-    assert findings(world, "SPLT.PA") == [("split_misapplied", "2023-03-29", "open")]
-    assert findings(world, "SPMX.PA") == [("split_misapplied", "2022-06-13", "open")]
-    assert {rule for rule, _, _ in findings(world, "REGL.PA")} == {"dividend_unit"}
-    assert ("dividend_not_adjusted", "2024-07-08") in {
-        found[:2] for found in findings(world, "ICBC.PA")
-    }
-    assert findings(world, "REGF.PA") == findings(world, "CALM.PA") == []
-    aet = assets["AETX.PA"].bars
-    assert stored(world, "AETX.PA") == days(aet, aet.close > 1)
+    assert stored(world, ticker) == days(aet, aet.close > 1)
     assert world.value(
-        "SELECT prices_last_date FROM asset_processing_state WHERE ticker = 'AETX.PA'"
+        "SELECT prices_last_date FROM asset_processing_state WHERE ticker = %s", ticker
     ) == date(2022, 5, 19)
     aside = world.rows(
         "SELECT bar FROM quarantined_bars JOIN assets ON id = asset_id"
-        " WHERE ticker = 'AETX.PA' AND finding_id IS NOT NULL AND released_at IS NULL"
+        " WHERE ticker = %s AND finding_id IS NOT NULL AND released_at IS NULL",
+        ticker,
     )
     assert len(aside) == 14
     assert all(row["bar"]["close"] == 0.1455 for row in aside)
     report = {row["rule"]: row for row in world.rows("SELECT * FROM quality_report('run-1')")}
     assert report["unit_switch"]["quarantined"] == 14
     assert report["split_misapplied"]["quarantined"] == 9 + 13
-    assert report["dividend_unit"]["flagged"] == 10
+    assert report["dividend_unit"]["flagged"] == sum(
+        len(causes.get("dividend_unit", ())) for causes in FAULTY.values()
+    )
     assert report[None]["quarantined"] == 14 + 9 + 13
     # Each bar once, though each history is judged again when the lists of its actions are there.
     assert report[None]["bars_checked"] == sum(len(asset.bars) for asset in assets.values())
+    shown = {
+        row["rule"]: row["quarantined"]
+        for row in world.rows("SELECT * FROM v_quality_report WHERE execution_id = 'run-1'")
+    }
+    assert shown == {rule: row["quarantined"] for rule, row in report.items()}
 
 
 def test_a_finding_is_confirmed_released_and_open_again_with_its_history(world: World) -> None:
@@ -283,12 +294,16 @@ async def judged(
 
 
 def test_a_bulk_answer_is_judged_by_the_twenty_days_before_it(world: World) -> None:
+    """100 rows are usual of them; of the last five, and of thirty, far fewer."""
     exchange_id = world.value("SELECT id FROM exchanges WHERE code = 'MC'")
     for n in range(1, 31):
+        rows = 100 if 5 < n <= 20 else 60
         world.rows(
-            "INSERT INTO bulk_days SELECT %s, day, 'bulk_prices', day + time '22:00', 100, 100, 1,"
+            "INSERT INTO bulk_days SELECT %s, day, 'bulk_prices', day + time '22:00', %s, %s, 1,"
             " true, NULL, 'run-0' FROM (SELECT date '2024-03-15' - %s AS day) AS d RETURNING rows",
             exchange_id,
+            rows,
+            rows,
             n,
         )
     day, asked = date(2024, 3, 15), datetime(2024, 3, 15, 22, tzinfo=UTC)
@@ -297,7 +312,7 @@ def test_a_bulk_answer_is_judged_by_the_twenty_days_before_it(world: World) -> N
         whole = {"rows": 100, "of_session": 100, "known": 90, "unchanged": 2, "asked_at": asked}
         return asyncio.run(judged(world.url, exchange_id, day, Batch(**whole | counts)))
 
-    assert ask(rows=60, of_session=60) == (False, "batch_partial")
+    assert ask(rows=65, of_session=65) == (False, "batch_partial")
     assert ask(unchanged=89) == (False, "batch_echo")
     assert ask(rows=6, of_session=6) == (False, "batch_residue")
     assert ask(of_session=3) == (False, "batch_wrong_date")

@@ -274,6 +274,49 @@ def test_a_list_that_is_not_final_yet_is_recorded_and_not_counted_as_read(world:
     assert (day["kind"], day["of_session"], day["believed"]) == ("bulk_dividends", 1, True)
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "adjusted", "found"),
+    [
+        pytest.param(0.2, "GBP", 80, None, id="pounds, right"),
+        pytest.param(0.25, "USD", 80, None, id="dollars, right"),
+        pytest.param(0.2, "GBP", 100, "dividend_not_adjusted", id="pounds, missing"),
+        pytest.param(0.25, "USD", 100, "dividend_not_adjusted", id="dollars, missing"),
+        pytest.param(0.2, "GBP", 99.8, "dividend_unit", id="pounds taken for pence"),
+        pytest.param(0.25, "USD", 75, "dividend_mismatch", id="dollars taken for pounds"),
+    ],
+)
+def test_a_dividend_is_judged_in_the_unit_of_the_closes(
+    world: World, amount: float, currency: str, adjusted: float, found: str | None
+) -> None:
+    """Closes of 100 pence, and 1.25 dollars a pound: each amount is 20 pence."""
+    world.rows("UPDATE assets SET currency = 'GBX' WHERE code = 'A' RETURNING id")
+    rate = world.value(
+        "INSERT INTO assets (code, exchange_id, ticker, kind)"
+        " SELECT 'GBPUSD', id, 'GBPUSD.FOREX', 'fx' FROM exchanges WHERE code = 'FOREX'"
+        " RETURNING id"
+    )
+    world.rows(
+        "INSERT INTO stock_prices VALUES (%s, %s, 1.25, 1.25, 1.25, 1.25, 1.25, 0) RETURNING date",
+        rate,
+        EX,
+    )
+    paid = {"value": amount, "unadjustedValue": amount, "currency": currency}
+    series = [
+        bar | {"adjusted_close": adjusted if bar["date"] < EX.isoformat() else 100}
+        for bar in bars(SESSIONS[-1])
+    ]
+    serve(world, eod=series, splits=[], div=[paid | {"date": EX.isoformat()}])
+
+    first_load(world, SESSIONS[-1])
+
+    (action,) = world.rows("SELECT * FROM corporate_actions")
+    assert (action["confirmed_at"] is not None) == (found is None)
+    assert state(world)["needs_prices_reprocess"] == (found is not None)
+    said = world.rows("SELECT * FROM data_findings WHERE rule LIKE 'dividend%%'")
+    assert [(row["rule"], row["date_from"]) for row in said] == ([(found, EX)] if found else [])
+    assert [row["expected"] for row in said] == [pytest.approx(20)] * len(said)
+
+
 def test_failures_of_lists_back_off_by_themselves_and_a_reset_forgets_all(world: World) -> None:
     today = world.value("SELECT date_trunc('day', now(), 'UTC')")
     for number, days in ((1, 1), (2, 2), (3, 4)):
