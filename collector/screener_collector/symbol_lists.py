@@ -15,6 +15,7 @@ from screener_collector.answers import Meaning
 from screener_collector.endpoints import Endpoint
 from screener_collector.exchange_details import Flag
 from screener_collector.listing import KnownExchange, Listing
+from screener_collector.rules.model import Parameters
 from screener_collector.spec import Wanted
 from screener_collector.store import Cursor, Store
 from screener_collector.universe import (
@@ -73,7 +74,8 @@ class SymbolLists:
         listings = parse.listings(reply.judged.data or ())
         async with self.asking.listing.transaction() as cursor:
             found = await self._compare(cursor, exchange, listings)
-        if not self._is_whole(exchange, listings, found):
+            parameters = await listing.rules(cursor)
+        if not self._is_whole(exchange, listings, found, parameters):
             await self._doubt(exchange, endpoint, reply, listings, found)
             return
         proofs = Proofs()
@@ -123,15 +125,19 @@ class SymbolLists:
     # Guards
 
     def _is_whole(
-        self, exchange: KnownExchange, listings: parse.Listings, found: Comparison
+        self,
+        exchange: KnownExchange,
+        listings: parse.Listings,
+        found: Comparison,
+        parameters: Parameters,
     ) -> bool:
-        before = exchange.listed_rows or 0
+        before, rows = exchange.listed_rows or 0, len(listings.rows)
         return bool(listings.rows) and (
             exchange.believe_next_list
             or (
-                is_believable(found.listed, found.lost)
-                and is_believable(before, before - len(listings.rows))
-                and is_believable(len(listings.rows) + listings.broken, listings.broken)
+                is_believable(found.listed, found.lost, parameters)
+                and is_believable(before, before - rows, parameters)
+                and is_believable(rows + listings.broken, listings.broken, parameters)
             )
         )
 

@@ -16,19 +16,23 @@ from datetime import date
 from typing import Any
 
 from screener_collector.parse import Listing, SymbolChange
+from screener_collector.rules.model import Parameters
 
 _OLD = re.compile(r"(.+)_old\d*")
 _WORDLESS = re.compile(r"[\W_]+")
 
-DOUBTED_ASSETS, DOUBTED_SHARE = 20, 0.05
+_LIST_PARTIAL = "list_partial"
 
 
-def is_believable(of: int, missing: int) -> bool:
-    """Whether a list may lack `missing` of what it had `of` before.
+def is_believable(of: int, missing: int, parameters: Parameters) -> bool:
+    """Whether a list may lack `missing` of what it had `of` before, by the rule `list_partial`.
 
-    A truncated answer looks like mass delisting: more than 20 and more than 5 % are not believed.
+    A truncated answer looks like mass delisting.
     """
-    return not (missing > DOUBTED_ASSETS and missing > of * DOUBTED_SHARE)
+    return (
+        missing <= parameters.value(_LIST_PARTIAL, "lacking")
+        or missing <= parameters.value(_LIST_PARTIAL, "share") * of
+    )
 
 
 @dataclass(frozen=True, slots=True)

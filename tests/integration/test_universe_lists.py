@@ -292,6 +292,25 @@ def test_people_can_have_a_list_believed_that_lacks_much(world: World) -> None:
     assert not world.value("SELECT believe_next_list FROM exchanges WHERE code = 'SW'")
 
 
+def test_how_much_a_list_may_lack_is_a_number_of_the_table_of_rules(world: World) -> None:
+    world.open(SPEC)
+    assert world.preflight().code == 0
+    world.rows(
+        "UPDATE data_rules SET parameters = parameters || '{\"share\": 1}'"
+        " WHERE rule = 'list_partial' RETURNING rule"
+    )
+    world.rows("UPDATE exchanges SET listed_at = listed_at - interval '2 days' RETURNING id")
+    body = json.dumps([{"Code": "ABC", "Type": "Common Stock", "Name": "Abc"}])
+    world.simulator.admin("faults", [{"endpoint": "exchange-symbol-list", "body": body}])
+    world.open(SPEC, execution_id="run-2")
+
+    assert world.preflight().code == 0
+
+    assert world.rows("SELECT code FROM assets WHERE listed AND kind = 'listing'") == [
+        {"code": "ABC"}
+    ]
+
+
 # As the vendor does it, by its own clock
 
 

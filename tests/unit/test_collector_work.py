@@ -1,5 +1,6 @@
 """How items end, settings, spec, arguments."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -10,6 +11,7 @@ from screener_collector import work
 from screener_collector.answers import Judged, Symptom
 from screener_collector.bars import BadBar, Bars, Sorted
 from screener_collector.fundamentals import Fundamentals
+from screener_collector.rules.model import DEFAULTS, RULES, Parameters
 from screener_collector.settings import read_settings
 from screener_collector.spec import covers, read_spec, years_before
 from screener_collector.universe import is_believable
@@ -259,7 +261,16 @@ def test_a_leap_day_has_a_year_before() -> None:
     ],
 )
 def test_a_list_that_lacks_many_is_not_believed(listed: int, missing: int, believed: bool) -> None:
-    assert is_believable(listed, missing) is believed
+    assert is_believable(listed, missing, DEFAULTS) is believed
+
+
+def test_the_numbers_of_the_table_say_how_many_a_list_may_lack() -> None:
+    numbers = {"list_partial": {"lacking": 2, "share": 0.5}}
+    parameters = Parameters(
+        replace(rule, parameters=numbers.get(rule.name, rule.parameters)) for rule in RULES
+    )
+    assert is_believable(10, 5, parameters) and is_believable(2, 2, parameters)
+    assert not is_believable(10, 6, parameters)
 
 
 @pytest.mark.parametrize(

@@ -407,6 +407,14 @@ def _batch_rules() -> Iterable[Rule]:
         # Believed after all when the same comes again so long after.
         {"share": 0.7, "settled_hours": 20, "settled_share": 0.02},
     )
+    yield Rule(
+        "list_partial",
+        batch,
+        QUARANTINE,
+        "A symbol list lacks more of what the one before had than leave in a day.",
+        # More than so many, and more than that share.
+        {"lacking": 20, "share": 0.05},
+    )
 
 
 def _cross_rules() -> Iterable[Rule]:

@@ -89,6 +89,8 @@ INSERT INTO financial_screener.data_rules (rule, scope, severity, parameters, se
      'A bulk day repeats the bars of the session before.'),
     ('batch_partial', 'batch', 'quarantine', '{"share": 0.7, "settled_hours": 20, "settled_share": 0.02}',
      'A bulk day has far fewer rows than those before it.'),
+    ('list_partial', 'batch', 'quarantine', '{"lacking": 20, "share": 0.05}',
+     'A symbol list lacks more of what the one before had than leave in a day.'),
     ('dividend_currency', 'cross', 'flag', '{}',
      'A dividend is in another currency than the listing, and no rate is known.'),
     ('listings_differ', 'cross', 'flag', '{"tolerance": 0.25, "days": 5}',
