@@ -31,6 +31,7 @@ from screener_operator.facts import Counts, Execution, JobState, Observed, Slice
 from screener_operator.outcome import Outcome
 from screener_operator.reasons import Reason
 from screener_operator.reconcile_indicator import reconcile
+from screener_operator.reconciler import WATCH_SECONDS
 from screener_operator.resources import IndicatorRun
 
 RUN = indicator_run(status={"startTime": "2026-11-24T22:15:00Z"})
@@ -241,6 +242,25 @@ def test_an_indicator_run_waits_behind_an_older_one_of_its_exchanges() -> None:
     assert status is not None
     assert condition(status, "Reconciling") == ("True", "WaitingForRun")
     assert "IndicatorRun first" in status["message"]
+
+
+def test_a_run_at_work_is_looked_at_again_soon_and_says_how_far_it_is() -> None:
+    shown = []
+    for still_open in (5, 3, 0):
+        at_work = done_slice(
+            "indicators", kind="indicators", succeeded=5 - still_open, still_open=still_open,
+            finished_at=None,
+        )  # fmt: skip
+        decision = step(RUN, observed(PLANNED, (at_work,), (AT_WORK,)))
+        assert decision.watch, "no event tells of an item that ended"
+        assert decision.status is not None
+        shown.append((decision.status["progress"], decision.status["message"]))
+    assert shown == [
+        ("0/5", "0 of 5 items done; at work: indicators"),
+        ("2/5", "2 of 5 items done; at work: indicators"),
+        ("5/5", "5 of 5 items done; at work: indicators"),
+    ]
+    assert WATCH_SECONDS <= 5
 
 
 def test_what_the_samples_have_shown_is_in_the_status() -> None:
