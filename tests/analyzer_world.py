@@ -153,7 +153,11 @@ def until(holds: Callable[[], bool], seconds: float = 120) -> None:
 
 
 def carry_out(
-    url: str, execution_id: str, pause: Callable[[float], None] = lambda seconds: None
+    url: str,
+    execution_id: str,
+    pause: Callable[[float], None] = lambda seconds: None,
+    *,
+    chunk: int = 100,
 ) -> None:
     """A run as the program makes it, in this process; raises where it does not end well."""
     with (
@@ -161,7 +165,7 @@ def carry_out(
         Store.open(url, execution_id) as store,
         Store.open(url, execution_id) as ahead,
     ):
-        assert run_to_its_end(store, worker, pause, chunk=100, ahead=ahead) is ExitCode.DONE
+        assert run_to_its_end(store, worker, pause, chunk=chunk, ahead=ahead) is ExitCode.DONE
 
 
 def plan_and_carry_out(owner: Owner, url: str, execution_id: str, **wanted: object) -> None:
@@ -268,19 +272,22 @@ def add_split(owner: Owner, ticker: str, day: date, new: int, old: int) -> None:
 
 
 @contextmanager
-def nobody_stores(owner: Owner, which: str) -> Iterator[None]:
-    """Whoever stores the row of an asset, `min` or `max` of the ids, waits meanwhile."""
-    asset_id = value(owner, f"SELECT {which}(id) FROM financial_screener.assets")  # noqa: S608
+def nobody_writes(
+    owner: Owner, table: str, event: str, when: str, *, at_commit: bool = False
+) -> Iterator[None]:
+    """Whoever writes a row of which `when` holds waits meanwhile, before it is written or when it
+    is committed. `event`: INSERT or UPDATE."""
     owner.execute(
         "CREATE FUNCTION financial_screener.wait_for_test() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$"
     )
+    kind, timing, deferred = "", "BEFORE", ""
+    if at_commit:
+        kind, timing, deferred = "CONSTRAINT ", "AFTER", "DEFERRABLE INITIALLY DEFERRED"
     owner.execute(
-        SQL(
-            "CREATE TRIGGER wait_for_test BEFORE INSERT ON financial_screener.technical_indicators"
-            " FOR EACH ROW WHEN (NEW.asset_id = {})"
-            " EXECUTE FUNCTION financial_screener.wait_for_test()"
-        ).format(Literal(asset_id))
+        f"CREATE {kind}TRIGGER wait_for_test {timing} {event} ON financial_screener.{table}"
+        f" {deferred} FOR EACH ROW WHEN ({when})"
+        " EXECUTE FUNCTION financial_screener.wait_for_test()"
     )
     owner.execute("SELECT pg_advisory_lock(1)")
     try:
@@ -288,3 +295,11 @@ def nobody_stores(owner: Owner, which: str) -> Iterator[None]:
     finally:
         owner.execute("SELECT pg_advisory_unlock(1)")
         owner.execute("DROP FUNCTION financial_screener.wait_for_test CASCADE")
+
+
+@contextmanager
+def nobody_stores(owner: Owner, which: str) -> Iterator[None]:
+    """Whoever stores the row of an asset, `min` or `max` of the ids, waits meanwhile."""
+    asset_id = value(owner, f"SELECT {which}(id) FROM financial_screener.assets")  # noqa: S608
+    with nobody_writes(owner, "technical_indicators", "INSERT", f"NEW.asset_id = {asset_id}"):
+        yield

@@ -105,9 +105,10 @@ class PostgresServer:
         self._drop(name)
 
     @contextmanager
-    def migrated_database(self) -> Iterator[Database]:
+    def migrated_database(self, template: str = TEMPLATE) -> Iterator[Database]:
+        """A copy of the template, or of a migrated database that nobody is connected to."""
         name = f"test_{next(_numbers)}"
-        self._create(name, template=TEMPLATE)
+        self._create(name, template=template)
         self._copy_settings(name)
         yield Database(name, self.postgres.url(OWNER, name), self.postgres.program_urls(name))
         self._drop(name)
