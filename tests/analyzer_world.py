@@ -276,7 +276,7 @@ def nobody_writes(
     owner: Owner, table: str, event: str, when: str, *, at_commit: bool = False
 ) -> Iterator[None]:
     """Whoever writes a row of which `when` holds waits meanwhile, before it is written or when it
-    is committed. `event`: INSERT or UPDATE."""
+    is committed. `event`: as of a trigger, INSERT or UPDATE or both."""
     owner.execute(
         "CREATE FUNCTION financial_screener.wait_for_test() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$"
