@@ -184,7 +184,6 @@ FINISHED = Written("slices", "UPDATE", "NEW.finished_at IS NOT NULL")
 STEPS: dict[str, tuple[str, Written | Read, int]] = {
     "registering": ("usual", Written("workers", "INSERT", "true"), 0),
     "starting the slice": ("usual", Written("slices", "UPDATE", "true"), 0),
-    "claiming": ("usual", Written("plan_items", "UPDATE", "true"), 0),
     "claiming ahead": (
         "usual",
         Written("plan_items", "UPDATE", f"{ASSET} AND NEW.state = 'planned'"),
@@ -209,9 +208,7 @@ STEPS: dict[str, tuple[str, Written | Read, int]] = {
     "finishing the slice": ("usual", FINISHED, ASSETS),
     "reading a history": ("history", Read("stock_prices"), 0),
     "storing a second part": ("history", Written(*ROWS, "A2"), 1),
-    "storing a last part": ("history", Written(*ROWS, "A3"), 2),
     "storing a part of the next chunk": ("history", Written(*ROWS), 3),
-    "storing a part's details": ("history", Written(*DETAILS, "A2"), 1),
     "committing a part": ("history", Written(*DETAILS, "A2", at_commit=True), 1),
     "finishing a history": ("history", FINISHED, ASSETS),
 }
