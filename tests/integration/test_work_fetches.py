@@ -123,6 +123,7 @@ def test_a_correction_changes_bars_that_nothing_newer_is_known_of(world: World) 
         for code in ("A", "LATER", "SPLIT", "SAME", "UNKNOWN")
     ]
     world.simulator.admin("faults", [answer(world, "eod-bulk-last-day", "SW", rows)])
+    before = world.value("SELECT clock_timestamp()")
     assert world.group().code == 0
 
     volumes = world.rows(
@@ -138,6 +139,8 @@ def test_a_correction_changes_bars_that_nothing_newer_is_known_of(world: World) 
     }
     (revision,) = world.rows("SELECT * FROM price_revisions")
     assert (revision["date"], revision["old_volume"], revision["new_volume"]) == (BEFORE, 5, 7)
+    assert revision["execution_id"] == "run-1"
+    assert before < revision["revised_at"] < world.value("SELECT clock_timestamp()")
     assert state(world, "A.SW")["prices_changed_at"] is not None
     assert state(world, "SAME.SW")["prices_changed_at"] is None
     assert world.details() == {(None, "bulk_prices_correction"): ("success", 100)}
