@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import psutil
 import psycopg
@@ -25,6 +26,7 @@ from psycopg.rows import DictRow, TupleRow, dict_row
 from simulator_fixture import Simulator
 from system_fixture import Database, PostgresServer
 
+from screener_collector.work import Fetch
 from screener_local.postgres import Postgres
 from screener_operator.facts import JobFacts, JobState
 from screener_sql.model import NEVER_RETRIED, ExitCode
@@ -403,6 +405,7 @@ class Life:
         self._starts = 0
         self._ahead = timedelta()
         self._ahead_of_vendor = timedelta()
+        self._known: set[str] = set()
 
     def live(self) -> None:
         """Lives through it; `wrong` tells afterwards what must not have been."""
@@ -425,7 +428,8 @@ class Life:
         ]
         script = [*self.events, *others, *self.stage.faults]
         simulator.admin("faults", {"seed": self.stage.seed, "faults": script})
-        seen = len(simulator.admin("log"))
+        self._known = self._known_already(begin)
+        seen = len(simulator.arrivals())
         leased = self.chaos.value("SELECT coalesce(max(id), 0) FROM watch.leases")
         for number, each in enumerate(self.runs.specs):
             self.operator.add(collection_run(f"{self.name}-{number}", dict(each), begin))
@@ -567,7 +571,7 @@ class Life:
 
     def _check(self, seen: int, leased: int) -> None:
         self._compare_counts()
-        entries = self.chaos.simulator.admin(f"log?since={seen}")
+        entries = self.chaos.simulator.arrivals(seen)
         leases = [
             Made(row["made_at"], row["read_at"])
             for row in self.chaos.rows(
@@ -582,31 +586,46 @@ class Life:
                 self.wrong.append(f"{self.name}: {name}: {row}")
 
     def _check_refetches(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """What is stored is not asked for again, by no run of the stage."""
-        stored = {
-            row["subject"]: row["stored_at"]
-            for row in self.chaos.rows(
-                "SELECT CASE plan_fetches.kind WHEN 'prices' THEN 'eod' WHEN 'splits' THEN 'splits'"
-                " WHEN 'dividends' THEN 'div' ELSE 'fundamentals' END || '/' || assets.code || '.'"
-                " || exchanges.code AS subject, min(finished_at) AS stored_at"
-                " FROM plan_fetches JOIN assets ON assets.id = asset_id"
-                " JOIN exchanges ON exchanges.id = assets.exchange_id"
-                " WHERE plan_fetches.state = 'done' AND execution_id LIKE %s GROUP BY 1",
-                f"{self.name}-%",
-            )
-        }
-        again = []
+        """What is stored is not asked for again, by no run of the stage; and what was known when it
+        began is not, unless it is read again on purpose.
+        """
+        stored: dict[str, datetime] = {}
+        on_purpose: set[str] = set()
+        for row in self.chaos.rows(FETCHES, f"{self.name}-%"):
+            finished_at, again_on_purpose = row.pop("stored_at"), row.pop("again")
+            asked = Fetch(**row).endpoint
+            subject = subject_of(asked.path, asked.params)
+            if finished_at is not None:
+                stored[subject] = min(finished_at, stored.get(subject, finished_at))
+            if again_on_purpose:
+                on_purpose.add(subject)
+        again: list[str] = []
+        asked_for: set[str] = set()
         for entry in entries:
-            subject = entry["path"].partition("?")[0]
+            path, _, parameters = entry["path"].partition("?")
+            subject = subject_of(path, dict(parse_qsl(parameters)))
+            asked_for.add(subject)
             at = datetime.fromisoformat(entry["at"])
-            if subject in stored and at > stored[subject]:
+            if subject in self._known - on_purpose:
+                self.wrong.append(f"{self.name}: known before it began, and asked for: {entry}")
+            elif subject in stored and at > stored[subject]:
                 again.append(
                     f"{self.name}: stored at {stored[subject]}, and fetched again: {entry}"
                 )
+        for subject in stored.keys() - asked_for:
+            self.wrong.append(f"{self.name}: stored, and never asked for: {subject}")
         # A pod that is parted from its lock may have one request half sent, and be slow or frozen;
         # then others do its work.
         if len(again) > sum(blow.what in PARTED for blow in self.stage.blows):
             self.wrong += again
+
+    def _known_already(self, begin: datetime) -> set[str]:
+        """What no run of the stage has to ask for, by single requests."""
+        last = max(each["asOf"] for each in self.runs.specs)
+        return {
+            f"{row['endpoint']}/{row['code']}.{row['exchange']}"
+            for row in self.chaos.rows(KNOWN, last, last, last, begin.date())
+        }
 
     def _tell(self) -> str:
         lines = []
@@ -617,6 +636,39 @@ class Life:
                 lines.append(f"  {pod.name}: {pod.code}{frozen}")
                 lines += [f"    {line}" for line in pod.text().splitlines()[-40:]]
         return "\n".join(lines)
+
+
+FETCHES = (
+    "SELECT plan_fetches.id, ordinal, plan_fetches.kind, plan_fetches.exchange_id,"
+    " exchanges.code AS exchange, asset_id, assets.code AS code, session, date_from, date_to,"
+    " calls, purpose, symbols, page_offset,"
+    " CASE WHEN plan_fetches.state = 'done' THEN finished_at END AS stored_at,"
+    " purpose IN ('refresh', 'correction') OR ordinal = 500000 AS again"
+    " FROM plan_fetches JOIN exchanges ON exchanges.id = plan_fetches.exchange_id"
+    " LEFT JOIN assets ON assets.id = asset_id WHERE execution_id LIKE %s"
+)
+"""As a pod claims them. Again on purpose: to be refreshed, or as a new action is to show."""
+
+KNOWN = (
+    "SELECT endpoint, assets.code, exchanges.code AS exchange FROM asset_processing_state"
+    " JOIN assets ON assets.id = asset_id JOIN exchanges ON exchanges.id = assets.exchange_id"
+    " CROSS JOIN LATERAL (VALUES"
+    " ('eod', prices_loaded AND NOT needs_prices_reprocess AND NOT prices_doubted"
+    "   AND wanted_to IS NULL AND prices_checked_to >= %s),"
+    " ('splits', splits_checked_to >= %s), ('div', dividends_checked_to >= %s),"
+    " ('fundamentals', fundamentals_loaded AND NOT needs_fundamentals_reprocess"
+    "   AND next_fundamental_refresh > %s)) AS known (endpoint, is_known)"
+    " WHERE is_known AND assets.kind = 'listing'"
+)
+
+TELLING = ("date", "type", "symbols", "offset")
+"""Parameters of what a request is for; the others are of its form, and of how far it reaches."""
+
+
+def subject_of(path: str, parameters: Mapping[str, str]) -> str:
+    """What a request is for, whatever span of it."""
+    told = [parameters[name] for name in TELLING if name in parameters]
+    return " ".join([path.strip("/"), *told])
 
 
 NEVER: dict[str, str] = {
