@@ -2,7 +2,9 @@
 
 A topic is a module with `NAMES`, the figures that it measures, and `measure()`, which yields them.
 To add one, write the module and name it in TOPICS, or in BY_NAME if it takes long. A line a figure
-is printed as it comes: name value unit baseline ratio, with - where there is none.
+is printed as it comes: name value unit baseline ratio, with - where there is none. How fast the
+processor was is told before and after each topic, as a virtual machine's may differ by half from
+one minute to the next.
 """
 
 import importlib
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from screener_local.bench.figures import Figure
+from screener_local.bench.processor import additions_a_second
 from screener_local.bench.systems import say
 from screener_local.errors import LocalError
 
@@ -59,10 +62,15 @@ def main(only: str = "") -> int:
             signal.signal(number, signal.default_int_handler)
     try:
         for name in topics(only):
-            say(name)
+            say(f"{name}: {_speed()}")
             for figure in load(name).measure():
                 print(figure.line(), flush=True)
+            say(f"{name} is measured: {_speed()}")
     except KeyboardInterrupt:
         say("interrupted; nothing that it started is left")
         return 130
     return os.EX_OK
+
+
+def _speed() -> str:
+    return f"one core adds {additions_a_second() / 1e6:.1f} million numbers a second"
