@@ -1,10 +1,8 @@
 """Real companies' splits, dividends and falls: nothing of them is set aside, or flagged as a fault
 of units, splits or dividends; the same series with such a fault is."""
 
-import csv
 import math
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,19 +94,32 @@ def test_a_split_of_theirs_that_the_adjusted_close_lacks_is_found(code: str, day
 
 
 FALL = np.datetime64("2000-09-29")
+AROUND = ((48.94, 7), (53.5, 17), (25.75, 133), (24.25, 43), (22.31, 36), (23.62, 26), (22.19, 16))
+"""Apple's closes and millions traded, from two sessions before it fell by half."""
 
 
 def apple() -> Asset:
-    """A year in which Apple split by two and fell by half, each in a day."""
-    lines = (Path(__file__).parents[1] / "apple_2000.csv").read_text().splitlines()
-    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-    open_, high, low, close, adjusted, volume = (
-        np.array([float(row[name]) for row in rows])
-        for name in ("Open", "High", "Low", "Close", "Adj Close", "Volume")
-    )
-    days = [row["Date"] for row in rows]
-    bars = make_bars(days, open_, high, low, close, adjusted, volume)
-    splits = ((date(2000, 6, 21), 2.0), (date(2005, 2, 28), 2.0), (date(2014, 6, 9), 7.0))
+    """That week as it was, between months like those around it."""
+    held = [
+        each.day
+        for each in sessions(Schedule(calendar="XNYS"), date(2000, 1, 3), date(2001, 1, 31))
+    ]
+    days = np.array(held, "datetime64[D]")
+    at = int(np.flatnonzero(days == FALL)[0]) - 2
+    chance = np.random.default_rng(29)
+    moves = chance.normal(0, 0.03, len(days))
+    closes = [close for close, _ in AROUND]
+    end = at + len(closes)
+    moves[at + 1 : end] = np.diff(np.log(closes))
+    close = closes[0] * np.exp(np.cumsum(moves) - np.cumsum(moves)[at])
+    open_ = close * np.exp(chance.normal(0, 0.01, len(days)))
+    open_[at:end][2] = 28.19
+    high, low = np.maximum(open_, close) * 1.01, np.minimum(open_, close) * 0.99
+    volume = np.round(6e6 * np.exp(chance.normal(0, 0.3, len(days))))
+    volume[at:end] = [1e6 * millions for _, millions in AROUND]
+    # Split by 2 and by 7 since.
+    bars = make_bars(days, open_, high, low, close, close / 14, volume)
+    splits = ((date(2005, 2, 28), 2.0), (date(2014, 6, 9), 7.0))
     return Asset(bars, Actions.of((day, ratio, math.nan, math.nan) for day, ratio in splits))
 
 
