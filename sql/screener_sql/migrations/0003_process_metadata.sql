@@ -144,6 +144,9 @@ BEGIN
                 EXECUTE format(
                     'CREATE TABLE IF NOT EXISTS financial_screener.%I PARTITION OF financial_screener.%I FOR VALUES FROM (%L) TO (%L)',
                     parent || '_' || year, parent, make_date(year, 1, 1), make_date(year + 1, 1, 1));
+                IF parent = 'technical_indicators' THEN -- see 0006
+                    EXECUTE format('GRANT INSERT ON financial_screener.%I TO screener_analyzer', parent || '_' || year);
+                END IF;
             END IF;
         END LOOP;
     END LOOP;

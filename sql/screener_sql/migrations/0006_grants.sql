@@ -26,6 +26,10 @@ GRANT DELETE ON financial_screener.api_request_minutes TO screener_collector;
 
 -- The analyzer reads bars and stores indicators.
 GRANT INSERT, UPDATE ON financial_screener.technical_indicators, financial_screener.workers TO screener_analyzer;
+-- Rows of indicators by the hundred thousand (spec.history of an IndicatorRun) go into the partitions themselves (those of years have the right
+-- from ensure_partitions): the trigger by which screens follow the table needs every row of its statement, which are kept for it and inserted
+-- one by one, at twice the cost of a row. Whoever writes rows of an asset there writes a later one through the table in the same transaction.
+GRANT INSERT ON financial_screener.technical_indicators_before_2000 TO screener_analyzer;
 GRANT UPDATE ON financial_screener.slices, financial_screener.plan_items, financial_screener.asset_processing_state
     TO screener_analyzer;
 GRANT INSERT ON financial_screener.asset_processing_details TO screener_analyzer;
