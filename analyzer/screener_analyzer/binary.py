@@ -16,6 +16,8 @@ Days = NDArray[np.int32]
 """Dates as days since 2000-01-01, as Postgres counts them."""
 
 EPOCH = np.datetime64("2000-01-01", "D")
+NEVER = int(np.iinfo(np.int32).max)
+"""After all `Days`."""
 
 PACKED = np.dtype([("date", ">i4"), ("prices", ">f8", 5), ("volume", ">i8")])
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screener_analyzer.bars import UNMOVED, Bars, unmoved
-from screener_analyzer.binary import Days
+from screener_analyzer.binary import NEVER, Days
 from screener_analyzer.computing import Computed, apart, rows_of
 from screener_analyzer.engine import compute, state
 from screener_analyzer.panel import Adjusted, Matrix, Panel, State, transposed
@@ -95,7 +95,7 @@ class History:
         bars = self._bars.part(part.start, part.stop)
         known = State(state(panel).values, np.zeros(panel.assets, dtype=np.intp))
         # Of the same bars as in a run without a history.
-        kept = needed(bars.dates, bars.values, bars.lengths, np.iinfo(np.int32).max)
+        kept = needed(bars.dates, bars.values, bars.lengths, NEVER)
         return rows_of(
             self._asset_ids[part], bars.where(kept), known=known, adjusted=self._adjusted
         )

@@ -76,7 +76,7 @@ def compute_chunk(packed: list[bytes], carried: Carried | None) -> tuple[int, Ca
         known = carried.known
         of_before, is_known = unpack(carried.walked)
         walked = Walked(of_before, np.where(is_known, BACK + 1, -1))
-        never = np.full(assets, np.iinfo(np.int32).max)
+        never = np.full(assets, binary.NEVER)
         if not (walked.holds(bars) & reaches(bars, never)).all():
             raise PartFailed("analyzer", "it would walk through all bars again")
     ids = np.arange(len(packed), dtype=np.int32)
