@@ -40,8 +40,6 @@ ANSWER = 250
 """Of how many assets the bars are asked for at once."""
 WHOLE_GROUP = 100
 """Of how many assets all bars are held at once."""
-NEVER = np.iinfo(np.int32).max
-"""As `binary.Days`, the first day of what there is not."""
 DAYS_A_BAR = 1.5
 """How many days of the calendar a session takes, with a margin; see `Store.read`."""
 
@@ -200,19 +198,19 @@ class Store:
             works = tuple(Work(*row[:7]) for row in held)
             read_at = held[0][8]
             newest = max((row[7] for row in held if row[7] is not None), default=None)
-            blocks = Blocks({}, {}, {}, {})
-            usual = _as_usual(works, spec)
+            blocks, walked = Blocks({}, {}, {}, {}), None
             if spec.since is None:
+                usual = _as_usual(works, spec)
                 wanted = [work.asset_id for work in works if not work.awaits_refetch]
                 blocks = self._blocks.read(wanted, _until(works), ends=usual)
-                bars = self._bars(works, newest, blocks)
+                walked = blocks.walked_of([work.asset_id for work in works]) if usual else None
+                bars = self._bars(works, newest, blocks, walked)
                 known, since = self._carried(works, bars, spec, read_at)
             else:
                 bars, known = self._since(works, spec.since, spec)
                 since = {}
             whole = self._histories(works) if spec.extra else None
             due = {asset_id: later for asset_id, later in blocks.due.items() if asset_id in since}
-            walked = _walked(works, blocks) if usual else None
         return Chunk(works, read_at, bars, whole, known, since, walked, due)
 
     @contextmanager
@@ -370,10 +368,11 @@ class Store:
         works: Sequence[Work],
         newest: dt.date | None,
         blocks: Blocks,
+        walked: Walked | None = None,
     ) -> Bars:
         """As `Chunk.bars` of a run without a history. `newest`: about when the last bars are.
         `blocks`: what is read already, of some; its bars are taken out, as a chunk's are what
-        memory is bound by.
+        memory is bound by. `walked`: what was carried of the assets, where ends of blocks are read.
 
         A range of days is read many times faster than so many bars of each asset; what it leaves
         out is read after it, so that the answer does not depend on the range.
@@ -404,10 +403,10 @@ class Store:
         left_out = np.array([blocks.left_out.get(work.asset_id, 0) for work in works])
         bars = self._with_actions(works, until, *unpacked, left_out)
         missed = left_out > 0
-        if missed.any():
+        if walked is not None and missed.any():
             begin = self._benchmarks_begin({work.exchange_id for work in works})
-            begins = np.array([begin.get(work.exchange_id, NEVER) for work in works])
-            missed &= ~(reaches(bars, begins) & _walked(works, blocks).holds(bars))
+            begins = np.array([begin.get(work.exchange_id, binary.NEVER) for work in works])
+            missed &= ~(reaches(bars, begins) & walked.holds(bars))
         for places, read in (
             (missed, self._whole_blocks),
             (unmoved(bars.values, bars.lengths, UNMOVED), self._histories),
@@ -600,10 +599,6 @@ class Store:
                 "messages": [result.message for result in failed],
             },
         )
-
-
-def _walked(works: Sequence[Work], blocks: Blocks) -> Walked:
-    return blocks.walked_of([work.asset_id for work in works])
 
 
 def _as_usual(works: Sequence[Work], spec: Spec) -> bool:
