@@ -48,6 +48,11 @@ class NewBars:
         return unchanged(self.together, self.tails)
 
 
+async def rule_parameters(cursor: Cursor) -> Parameters:
+    """The numbers of the rules, of the table `data_rules`."""
+    return Parameters.of_rows(await run(cursor, "data_rules", {}))
+
+
 class Judge:
     """The rules as a worker applies them; their numbers and the calendars are read once."""
 
@@ -60,7 +65,7 @@ class Judge:
     async def parameters(self, cursor: Cursor) -> Parameters:
         """Of the table `data_rules`."""
         if self._parameters is None:
-            self._parameters = Parameters.of_rows(await run(cursor, "data_rules", {}))
+            self._parameters = await rule_parameters(cursor)
         return self._parameters
 
     async def histories(self, cursor: Cursor, came: Mapping[int, Sorted]) -> dict[int, Sorted]:

@@ -13,7 +13,6 @@ from psycopg.rows import DictRow
 
 from screener_collector import parse
 from screener_collector.calendars import Session
-from screener_collector.rules.model import Parameters
 from screener_collector.store import (
     Cursor,
     Database,
@@ -149,11 +148,6 @@ async def add_exchange(
             "country": listed.country,
         },
     )
-
-
-async def rules(cursor: Cursor) -> Parameters:
-    """The numbers of the rules, of the table `data_rules`."""
-    return Parameters.of_rows(await run(cursor, "data_rules", {}))
 
 
 async def known_assets(cursor: Cursor, exchange_id: int) -> list[Known]:

@@ -14,6 +14,7 @@ from screener_collector import endpoints, listing, parse
 from screener_collector.answers import Meaning
 from screener_collector.endpoints import Endpoint
 from screener_collector.exchange_details import Flag
+from screener_collector.findings import rule_parameters
 from screener_collector.listing import KnownExchange, Listing
 from screener_collector.rules.model import Parameters
 from screener_collector.spec import Wanted
@@ -74,7 +75,7 @@ class SymbolLists:
         listings = parse.listings(reply.judged.data or ())
         async with self.asking.listing.transaction() as cursor:
             found = await self._compare(cursor, exchange, listings)
-            parameters = await listing.rules(cursor)
+            parameters = await rule_parameters(cursor)
         if not self._is_whole(exchange, listings, found, parameters):
             await self._doubt(exchange, endpoint, reply, listings, found)
             return
