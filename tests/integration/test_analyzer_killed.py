@@ -94,6 +94,13 @@ def copy_of(server: PostgresServer, prepared: Database) -> Iterator[tuple[Owner,
         yield owner, database.urls["analyzer"]
 
 
+@pytest.fixture
+def copied(postgres_server: PostgresServer, prepared: Database) -> Iterator[tuple[Owner, str]]:
+    """A copy of what is prepared, for one test, and the analyzer's address of it."""
+    with copy_of(postgres_server, prepared) as copy:
+        yield copy
+
+
 def left(owner: Owner) -> Left:
     """By table its rows, in any order that is always the same."""
     found = {}
@@ -231,52 +238,49 @@ def is_held(owner: Owner, run: str, ended: int) -> bool:
 
 @pytest.mark.parametrize(("run", "step", "ended"), STEPS.values(), ids=STEPS)
 def test_killed_at_any_step_and_started_again_it_leaves_the_same(
-    postgres_server: PostgresServer,
-    prepared: Database,
+    copied: tuple[Owner, str],
     undisturbed: dict[str, Left],
     run: str,
     step: Written | Read,
     ended: int,
 ) -> None:
-    with copy_of(postgres_server, prepared) as (owner, url):
-        with step.held(owner):
-            process = start(environment(url, run, CHUNK=str(CHUNK[run])))
-            until(lambda: is_held(owner, run, ended) or process.poll() is not None)
-            process.kill()
-            assert wait(process).code == -signal.SIGKILL
-        carry_out(url, run, chunk=CHUNK[run])
-        assert left(owner) == undisturbed[run]
+    owner, url = copied
+    with step.held(owner):
+        process = start(environment(url, run, CHUNK=str(CHUNK[run])))
+        until(lambda: is_held(owner, run, ended) or process.poll() is not None)
+        process.kill()
+        assert wait(process).code == -signal.SIGKILL
+    carry_out(url, run, chunk=CHUNK[run])
+    assert left(owner) == undisturbed[run]
 
 
 @pytest.mark.parametrize("run", CHUNK)
 def test_killed_beside_another_that_takes_over_it_leaves_the_same(
-    postgres_server: PostgresServer,
-    prepared: Database,
+    copied: tuple[Owner, str],
     undisturbed: dict[str, Left],
     run: str,
 ) -> None:
-    with copy_of(postgres_server, prepared) as (owner, url):
-        with Written(*ROWS, "A3").held(owner):
-            first = start(environment(url, run, CHUNK=str(CHUNK[run])))
-            until(lambda: is_held(owner, run, 2) or first.poll() is not None)
-            second = start(environment(url, run, CHUNK=str(CHUNK[run])))
-            until(lambda: value(owner, "SELECT count(*) FROM financial_screener.workers") == 3)
-            first.kill()
-            assert wait(first).code == -signal.SIGKILL
-        ended = wait(second)
-        assert ended.code == 0, ended.log
-        assert left(owner) == undisturbed[run]
+    owner, url = copied
+    with Written(*ROWS, "A3").held(owner):
+        first = start(environment(url, run, CHUNK=str(CHUNK[run])))
+        until(lambda: is_held(owner, run, 2) or first.poll() is not None)
+        second = start(environment(url, run, CHUNK=str(CHUNK[run])))
+        until(lambda: value(owner, "SELECT count(*) FROM financial_screener.workers") == 3)
+        first.kill()
+        assert wait(first).code == -signal.SIGKILL
+    ended = wait(second)
+    assert ended.code == 0, ended.log
+    assert left(owner) == undisturbed[run]
 
 
 @pytest.mark.parametrize("run", CHUNK)
 def test_two_at_once_leave_the_same_as_one(
-    postgres_server: PostgresServer,
-    prepared: Database,
+    copied: tuple[Owner, str],
     undisturbed: dict[str, Left],
     run: str,
 ) -> None:
-    with copy_of(postgres_server, prepared) as (owner, url):
-        with ThreadPoolExecutor(2) as pool:
-            both = list(pool.map(lambda _: analyze(url, run, CHUNK="1").code, range(2)))
-        assert both == [0, 0]
-        assert left(owner) == undisturbed[run]
+    owner, url = copied
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: analyze(url, run, CHUNK="1").code, range(2)))
+    assert both == [0, 0]
+    assert left(owner) == undisturbed[run]

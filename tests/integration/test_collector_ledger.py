@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from threading import Thread
@@ -133,21 +133,35 @@ def test_a_lease_and_a_return_never_wait_for_each_other(world: World) -> None:
     assert world.value("SELECT calls_used FROM execution_budgets") == 30
 
 
+def failures_at_once(workers: Sequence[int], work: Callable[[int], None]) -> list[BaseException]:
+    """What went wrong when each worker worked in a thread of its own."""
+    failures: list[BaseException] = []
+
+    def noted(worker: int) -> None:
+        try:
+            work(worker)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [Thread(target=noted, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    return failures
+
+
 def test_eight_workers_lease_return_and_read_at_once_within_every_limit(world: World) -> None:
     world.open(max_calls=900)
     workers = [add_worker(world) for _ in range(8)]
-    failures: list[BaseException] = []
 
     def work(worker: int) -> None:
-        try:
-            with psycopg.connect(world.url, autocommit=True) as mine:
-                for turn in range(40):
-                    got = lease(mine, worker, 1 + worker % 3, wanted=7, requests=3)
-                    if got.outcome != "leased":
-                        continue
-                    asyncio.run(settle(worker, got, turn))
-        except BaseException as error:
-            failures.append(error)
+        with psycopg.connect(world.url, autocommit=True) as mine:
+            for turn in range(40):
+                got = lease(mine, worker, 1 + worker % 3, wanted=7, requests=3)
+                if got.outcome != "leased":
+                    continue
+                asyncio.run(settle(worker, got, turn))
 
     async def settle(worker: int, got: Any, turn: int) -> None:
         async with a_store(world, worker) as store:
@@ -157,13 +171,7 @@ def test_eight_workers_lease_return_and_read_at_once_within_every_limit(world: W
                 before = await store.before_reading()
                 await store.reconcile(Reading(before, 0, 1000, 0, 1000))
 
-    threads = [Thread(target=work, args=(worker,)) for worker in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-
-    assert failures == []
+    assert failures_at_once(workers, work) == []
     (budget,) = world.rows("SELECT calls_used FROM execution_budgets")
     held = world.value("SELECT sum(calls) FILTER (WHERE closed_at IS NULL) FROM api_leases")
     spent = world.value("SELECT coalesce(sum(calls_spent), 0) FROM api_leases")
@@ -176,28 +184,18 @@ def test_twenty_workers_at_once_use_the_days_calls_to_the_last_and_no_more(world
     world.open()
     workers = [add_worker(world) for _ in range(20)]
     set_vendor_time(world, DAY, "12:00:00")
-    failures: list[BaseException] = []
     outcomes: list[str] = []
 
     def work(worker: int) -> None:
-        try:
-            with psycopg.connect(world.url, autocommit=True) as mine:
-                needed = 1 + worker % 3
-                for _ in range(200):
-                    got = lease(mine, worker, needed, wanted=11, requests=0, daily_limit=1500)
-                    if got.outcome != "leased":
-                        break
-                outcomes.append(got.outcome)
-        except BaseException as error:
-            failures.append(error)
+        with psycopg.connect(world.url, autocommit=True) as mine:
+            needed = 1 + worker % 3
+            for _ in range(200):
+                got = lease(mine, worker, needed, wanted=11, requests=0, daily_limit=1500)
+                if got.outcome != "leased":
+                    break
+            outcomes.append(got.outcome)
 
-    threads = [Thread(target=work, args=(worker,)) for worker in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-
-    assert failures == []
+    assert failures_at_once(workers, work) == []
     assert outcomes == ["daily_limit"] * 20
     assert used_by_day(world) == {DAY: 1500}
     leases = world.rows("SELECT worker_id, sum(calls) AS calls FROM api_leases GROUP BY 1")

@@ -213,6 +213,19 @@ def sessions_to_this_day(world: World) -> tuple[date, date]:
     return today, final
 
 
+def open_bulk_dividends(world: World, day: date) -> None:
+    """A run of one bulk list of dividends, which A waits for."""
+    world.open(execution_id="bulk")
+    world.plan_bulk("SW", [], day)
+    world.rows("DELETE FROM plan_fetches WHERE kind IN ('bulk_splits', 'bulk_prices') RETURNING 1")
+    world.rows(
+        "INSERT INTO plan_items (execution_id, group_name, asset_id, exchange_id, operation, way,"
+        " expected_to) SELECT 'bulk', 'swiss', id, exchange_id, 'dividends', 'bulk', %s"
+        " FROM assets WHERE code = 'A' RETURNING id",
+        day,
+    )
+
+
 def test_a_list_that_is_empty_before_it_is_final_means_not_yet(world: World) -> None:
     today, final = sessions_to_this_day(world)
     serve(world, splits=[], div=[])
@@ -226,15 +239,7 @@ def test_a_list_that_is_empty_before_it_is_final_means_not_yet(world: World) -> 
     assert known["actions_failures"] == 0
     world.assert_ledgers_agree()
 
-    world.open(execution_id="bulk")
-    world.plan_bulk("SW", [], today)
-    world.rows("DELETE FROM plan_fetches WHERE kind IN ('bulk_splits', 'bulk_prices') RETURNING 1")
-    world.rows(
-        "INSERT INTO plan_items (execution_id, group_name, asset_id, exchange_id, operation, way,"
-        " expected_to) SELECT 'bulk', 'swiss', id, exchange_id, 'dividends', 'bulk', %s"
-        " FROM assets WHERE code = 'A' RETURNING id",
-        today,
-    )
+    open_bulk_dividends(world, today)
     world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": "[]"}])
     assert world.group().code == 0
     assert world.items() == {("A.SW", "dividends"): ("deferred", "not_published")}
@@ -255,15 +260,7 @@ def test_a_list_that_is_not_final_yet_is_recorded_and_not_counted_as_read(world:
 
     # In bulk too: the early list is recorded, its items are not done.
     world.rows("UPDATE asset_processing_state SET dividends_checked_to = %s RETURNING 1", final)
-    world.open(execution_id="bulk")
-    world.plan_bulk("SW", [], today)
-    world.rows("DELETE FROM plan_fetches WHERE kind IN ('bulk_splits', 'bulk_prices') RETURNING 1")
-    world.rows(
-        "INSERT INTO plan_items (execution_id, group_name, asset_id, exchange_id, operation, way,"
-        " expected_to) SELECT 'bulk', 'swiss', id, exchange_id, 'dividends', 'bulk', %s"
-        " FROM assets WHERE code = 'A' RETURNING id",
-        today,
-    )
+    open_bulk_dividends(world, today)
     paid = {"code": "B", "date": today.isoformat(), "dividend": 1, "currency": "CHF"}
     world.simulator.admin("faults", [{"endpoint": "eod-bulk-last-day", "body": json.dumps([paid])}])
     assert world.group().code == 0

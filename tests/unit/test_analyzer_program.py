@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -222,13 +223,21 @@ def test_a_bar_that_was_set_aside_has_no_row_and_is_not_computed_across() -> Non
     assert np.isnan(rows.values["ema_12"]).all()
 
 
+def with_a_fault(
+    monkeypatch: pytest.MonkeyPatch, name: str, kernel: Callable[..., Outputs]
+) -> Bars:
+    """Bars of four assets, for the second of which the one indicator of histories fails."""
+    found = bars(5, 5, 5, 2)
+    found.values[7, 3] = 13.0
+    [indicator] = [indicator for indicator in REGISTRY if indicator.name == name]
+    monkeypatch.setattr(history, "REGISTRY", [replace(indicator, kernel=kernel)])
+    return found
+
+
 def test_a_fault_of_a_history_ends_the_asset_that_it_is_of_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = bars(5, 5, 5, 2)
-    found.values[7, 3] = 13.0
-    [price] = [indicator for indicator in REGISTRY if indicator.name == "current_price"]
-    monkeypatch.setattr(history, "REGISTRY", [replace(price, kernel=fails_for_13)])
+    found = with_a_fault(monkeypatch, "current_price", fails_for_13)
     asset_ids = np.array([3, 4, 5, 6], dtype=np.int32)
     rows, earlier, _, faults = whole_history(asset_ids, found, since=int(found.dates[2]))
     assert rows.asset_ids.tolist() == [3, 5, 6]
@@ -244,10 +253,7 @@ def carried_fails_for_13(panel: Panel, rows: int, window: int) -> Outputs:
 def test_a_fault_of_what_is_computed_together_is_nobodys_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = bars(5, 5, 5, 2)
-    found.values[7, 3] = 13.0
-    [mean] = [indicator for indicator in REGISTRY if indicator.name == "ema_12"]
-    monkeypatch.setattr(history, "REGISTRY", [replace(mean, kernel=carried_fails_for_13)])
+    found = with_a_fault(monkeypatch, "ema_12", carried_fails_for_13)
     parts = History(np.array([3, 4, 5, 6], dtype=np.int32), found, since=int(found.dates[2]))
     ended = [parts.part(slice(number, number + 1)) for number in range(4)]
     assert [part.earlier.asset_ids.tolist() for part in ended] == [[3, 3], [], [5, 5], []]
