@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from screener_collector.bars import BadBar, Bars, Sorted, Tails
 from screener_collector.rules.batch import Batch, BatchVerdict, Before, judge_batch
+from screener_collector.rules.codes import judge_code
 from screener_collector.rules.day import judge_day, unchanged
 from screener_collector.rules.model import QUARANTINE, Actions, Finding, Parameters, SeriesContext
 from screener_collector.rules.series import judge_series
@@ -189,6 +190,56 @@ class Judge:
         kept = jsonb([storable(each) for each in rows])
         answer = {**scope, "rule": verdict.rule, "asked_at": asked_at, "rows": kept}
         await run(cursor, "quarantine_batch", answer)
+
+    async def codes(
+        self,
+        cursor: Cursor,
+        own_to: Mapping[int, date],
+        closes_then: Mapping[int, Mapping[date, float]],
+    ) -> dict[int, int]:
+        """Judges stored bars of assets whose codes other companies have; see `judge_code`.
+
+        `own_to`, `closes_then`: by asset. The answer: by asset, of those with one, how many are
+        doubtful. With these bars goes what was judged of them, and what is left is judged again.
+        """
+        parameters = await self.parameters(cursor)
+        series = await read_bars(cursor, "copy_vendor_series", {"asset_ids": sorted(own_to)})
+        found = {
+            asset_id: finding
+            for asset_id, bars in series.items()
+            if (
+                finding := judge_code(
+                    bars, own_to[asset_id], closes_then.get(asset_id, {}), parameters
+                )
+            )
+        }
+        aside = {
+            asset_id: finding
+            for asset_id, finding in found.items()
+            if finding.severity == QUARANTINE
+        }
+        # A rule of series may have set some of them aside, and would give them back.
+        pairs = [
+            (asset_id, day)
+            for asset_id, finding in aside.items()
+            for day in series[asset_id].dates[finding.bars].tolist()
+        ]
+        if pairs:
+            asset_ids, days = ([pair[at] for pair in pairs] for at in (0, 1))
+            await run(cursor, "release_bars", {"asset_ids": asset_ids, "days": days})
+        judged = {asset_id: [finding] for asset_id, finding in found.items()}
+        await self._record(cursor, series, judged, (), frozenset())
+        await self.again(cursor, aside.keys())
+        gone = [
+            row["id"]
+            for row in await run(cursor, "known_findings", {"asset_ids": sorted(aside)})
+            if row["scope"] == "series" and row["state"] != "accepted"
+            if row["date_from"] >= aside[row["asset_id"]].date_from
+            or len(aside[row["asset_id"]].bars) == len(series[row["asset_id"]])
+        ]
+        if gone:
+            await run(cursor, "release_findings", {**self._me, "finding_ids": gone})
+        return {asset_id: len(finding.bars) for asset_id, finding in aside.items()}
 
     async def count(self, cursor: Cursor, bars: int) -> None:
         """So many bars came and were checked, those that broke a rule among them."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from screener_collector import endpoints, listing, parse
+from screener_collector import endpoints, listing, parse, reused_codes
 from screener_collector.answers import Meaning
 from screener_collector.endpoints import Endpoint
 from screener_collector.exchange_details import Flag
-from screener_collector.findings import rule_parameters
+from screener_collector.findings import Judge, rule_parameters
 from screener_collector.listing import KnownExchange, Listing
 from screener_collector.rules.model import Parameters
 from screener_collector.spec import Wanted
@@ -94,7 +94,13 @@ class SymbolLists:
         else:
             transaction = self.asking.answered(endpoint, reply)
         async with transaction as cursor:
-            await self._store(cursor, exchange, listings, proofs)
+            doubted = await self._store(cursor, exchange, listings, proofs)
+        for code, bars in sorted(doubted.items()):
+            await self.asking.store.note(
+                f"The former code of {code}.{exchange.code} was given to another company: {bars}"
+                " bars since the last list that shows it as its own may be of either and were set"
+                " aside."
+            )
 
     async def _compare(
         self, cursor: Cursor, exchange: KnownExchange, listings: parse.Listings
@@ -105,11 +111,16 @@ class SymbolLists:
 
     async def _store(
         self, cursor: Cursor, exchange: KnownExchange, listings: parse.Listings, proofs: Proofs
-    ) -> None:
+    ) -> dict[str, int]:
+        """By code, how many bars it makes doubtful."""
         # Another pod of the Job may have stored the same list meanwhile: then nothing changes.
         await listing.lock_exchange(cursor, exchange.id)
         changes = settle(await self._compare(cursor, exchange, listings), proofs)
         await listing.store_changes(cursor, self.execution_id, exchange.id, changes)
+        doubted: dict[str, int] = {}
+        if changes.reused:
+            judge = Judge(self.asking.store.worker_id, self.execution_id)
+            doubted = await reused_codes.doubt(cursor, judge, changes.reused)
         await listing.set_listed(cursor, exchange.id, len(listings.rows), self.wanted.asset_types)
         await listing.set_flag(cursor, exchange.id, Flag.LIST_NOT_BELIEVED, False)
         logger.info(
@@ -122,6 +133,7 @@ class SymbolLists:
             len(changes.delisted),
             extra={"action": "listed", "exchange": exchange.code},
         )
+        return doubted
 
     # Guards
 

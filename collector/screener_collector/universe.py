@@ -197,6 +197,8 @@ class Rename:
     asset: Known
     code: str
     because: str
+    is_vendors: bool = True
+    """Whether the vendor has it by that code; else the code is ours, so that it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,8 @@ class Changes:
     """Assets that could not be had while their code was another or none: failures are forgotten."""
     events: tuple[Event, ...]
     """An event of an added listing has no asset id yet."""
+    reused: tuple[Rename, ...] = ()
+    """The renames whose old code the list gives to another company."""
 
 
 def settle(found: Comparison, proofs: Proofs) -> Changes:
@@ -283,6 +287,7 @@ def settle(found: Comparison, proofs: Proofs) -> Changes:
             if event.event in ("renamed", "relisted") and event.asset_id is not None
         ),
         events=tuple(events),
+        reused=tuple(rename for rename in renames if rename.asset.code in found.rows),
     )
 
 
@@ -358,7 +363,7 @@ def _renames(found: Comparison, proofs: Proofs) -> list[Rename]:
     for asset in sorted(aside, key=lambda each: each.id):
         code = _old_code(asset.code, taken)
         taken = taken | {code}
-        kept[asset.id] = Rename(asset, code, "the code was given to another")
+        kept[asset.id] = Rename(asset, code, "the code was given to another", is_vendors=False)
     return [kept[key] for key in sorted(kept)]
 
 

@@ -238,6 +238,7 @@ def test_a_company_whose_code_was_given_away_keeps_its_bars_as_old(shown: str) -
     assert found.wants_delisted
     assert renames(changes) == {1: "A_old"}
     assert [listing.code for listing in changes.added] == ["A"]
+    assert [(each.asset.id, each.is_vendors) for each in changes.reused] == [(1, True)]
     assert events(changes) == [
         ("A", "new"),
         *([("A_old", "delisted")] if shown == "delisted" else []),
@@ -279,6 +280,8 @@ def test_a_company_that_takes_the_code_of_one_that_leaves() -> None:
     rows = [replace(A, code="B")]
     _, changes = settled([known(1, A), known(2, B)], rows, record(("A", "B")))
     assert renames(changes) == {1: "B", 2: "B_old"}
+    # Nobody has the code A now, and the vendor knows of no B_old.
+    assert [(each.asset.id, each.is_vendors) for each in changes.reused] == [(2, False)]
     assert events(changes) == [("B", "renamed"), ("B_old", "delisted"), ("B_old", "renamed")]
 
 

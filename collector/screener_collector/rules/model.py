@@ -415,6 +415,15 @@ def _batch_rules() -> Iterable[Rule]:
         # More than so many, and more than that share.
         {"lacking": 20, "share": 0.05},
     )
+    yield Rule(
+        "code_reused",
+        batch,
+        QUARANTINE,
+        "The code was given to another company, and the bar came after the last list that shows it"
+        " as this one's.",
+        # A close that differs by more is another; more than that share: all bars are doubtful.
+        {"tolerance": 0.0001, "share": 0.05},
+    )
 
 
 def _cross_rules() -> Iterable[Rule]:

@@ -20,7 +20,7 @@ COMMENT ON COLUMN financial_screener.exchanges.code IS 'The vendor''s exchange c
 COMMENT ON COLUMN financial_screener.exchanges.calendar IS 'Name in the exchange_calendars library; NULL: weekdays serve as sessions.';
 COMMENT ON COLUMN financial_screener.exchanges.close_override IS 'Local close where the library''s is known to be wrong.';
 COMMENT ON COLUMN financial_screener.exchanges.publication_delay IS 'From the close until the vendor has the session''s bars.';
-COMMENT ON COLUMN financial_screener.exchanges.listed_at IS 'When the vendor''s symbol list was last read.';
+COMMENT ON COLUMN financial_screener.exchanges.listed_at IS 'When the vendor''s symbol list was last read and believed.';
 
 -- Frankfurt trades shares until 22:00 since 2021-11-29 (Xetra circular 057/2021); the library says 17:30.
 INSERT INTO financial_screener.exchanges

@@ -91,6 +91,8 @@ INSERT INTO financial_screener.data_rules (rule, scope, severity, parameters, se
      'A bulk day has far fewer rows than those before it.'),
     ('list_partial', 'batch', 'quarantine', '{"lacking": 20, "share": 0.05}',
      'A symbol list lacks more of what the one before had than leave in a day.'),
+    ('code_reused', 'batch', 'quarantine', '{"tolerance": 0.0001, "share": 0.05}',
+     'The code was given to another company, and the bar came after the last list that shows it as this one''s.'),
     ('dividend_currency', 'cross', 'flag', '{}',
      'A dividend is in another currency than the listing, and no rate is known.'),
     ('listings_differ', 'cross', 'flag', '{"tolerance": 0.25, "days": 5}',
