@@ -23,6 +23,7 @@ from screener_analyzer import judge
 from screener_analyzer.registry import COLUMNS
 from screener_analyzer.run import run as run_to_its_end
 from screener_analyzer.store import Store
+from screener_analyzer.verification import verified
 from screener_analyzer.worker import registered
 from screener_operator.planning import plan_indicators
 from screener_sql.model import ExitCode
@@ -165,7 +166,8 @@ def carry_out(
         Store.open(url, execution_id) as store,
         Store.open(url, execution_id) as ahead,
     ):
-        assert run_to_its_end(store, worker, pause, chunk=chunk, ahead=ahead) is ExitCode.DONE
+        ended = run_to_its_end(store, worker, pause, chunk=chunk, ahead=ahead, verify=verified)
+        assert ended is ExitCode.DONE
 
 
 def plan_and_carry_out(owner: Owner, url: str, execution_id: str, **wanted: object) -> None:

@@ -3,6 +3,7 @@
 No arguments; settings from the environment (`settings.py`); the exit code says how it ended.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from screener_analyzer import settings
+from screener_analyzer.judge_process import JudgeLost, JudgeProcess
 from screener_analyzer.run import Terminated, run
 from screener_analyzer.store import Store
 from screener_analyzer.worker import registered
@@ -22,8 +24,8 @@ from screener_sql.model import ExitCode
 logger = logging.getLogger("screener_analyzer")
 
 TURN_S = 0.0005
-"""So long a thread goes on while another waits for its turn. One that computes asks for it after
-each of its many short steps, and must not wait long for the one that verifies."""
+"""So long a thread goes on while another waits for its turn. Those that read and store have a
+little to do after each answer of the database, and must not wait long for the one that computes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,19 +55,23 @@ def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str
             raise BadSetting("screener-analyze takes no arguments")
         chosen = settings.from_environment(os.environ)
         with (
+            JudgeProcess.started() as judge,
             registered(
                 chosen.database_url, execution_id=chosen.execution_id, pod=chosen.pod
             ) as worker,
             Store.open(chosen.database_url, chosen.execution_id) as store,
             Store.open(chosen.database_url, chosen.execution_id) as ahead,
         ):
-            code = run(store, worker, pause, chunk=chosen.chunk, ahead=ahead)
+            gc.freeze()  # what is loaded stays
+            code = run(store, worker, pause, chunk=chosen.chunk, ahead=ahead, verify=judge.verified)
     except BadSetting as error:
         return ExitCode.BAD_SETTING, str(error)
     except InvalidSpec as error:
         return ExitCode.INVALID_SPEC, str(error)
     except DatabaseUnreachable as error:
         return ExitCode.DATABASE_UNREACHABLE, str(error)
+    except JudgeLost as error:
+        return ExitCode.UNEXPECTED, str(error)
     except Terminated:
         return ExitCode.TERMINATED, "asked to end; what was claimed is given back"
     except Exception as error:

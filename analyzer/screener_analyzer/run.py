@@ -8,12 +8,9 @@ claimed, and a chunk is one transaction.
 """
 
 import datetime as dt
-import gc
-import importlib
 import logging
 import math
 import random
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -28,8 +25,9 @@ from screener_analyzer.history import History
 from screener_analyzer.memory import keep_nothing_large
 from screener_analyzer.panel import chunks
 from screener_analyzer.rows import Rows
-from screener_analyzer.spec import Adjusted, Spec
-from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store
+from screener_analyzer.spec import Spec
+from screener_analyzer.store import Chunk, Result, Slice, Store
+from screener_analyzer.verification import Mismatch, Verify
 from screener_analyzer.worker import Worker
 from screener_sql.errors import BadSetting
 from screener_sql.model import ErrorCode, ExitCode
@@ -49,28 +47,16 @@ HISTORY_IN_HAND = 2
 parts of the next chunk have in common is computed."""
 EXTRA_SHARE = 10
 """So many times fewer where `ta` computes what the run names."""
-TOLERANCE = 1e-6
-"""The largest deviation of a row from the judge's, relative, that is stored."""
 MOST_DUE = 0.25
 """A chunk of which blocks of bars are due for a larger part is stored before the next is computed:
 memory would have to hold the bars of three chunks, as on the first day of all assets. Nor is memory
 kept for the next then, nor where there is a history."""
 WAIT_S = 1.0
 """Between two looks at items that another worker holds, or whose assets are being written."""
-MESSAGE_LENGTH = 512
 
 
 class Terminated(Exception):
     """The process was asked to end."""
-
-
-class Mismatch(Exception):
-    """A stored row is not what the judge computes. `deviation` is the largest found."""
-
-    def __init__(self, message: str, deviation: float) -> None:
-        super().__init__(message)
-        self.message = message
-        self.deviation = deviation
 
 
 def run(
@@ -80,6 +66,7 @@ def run(
     *,
     chunk: int,
     ahead: Store,
+    verify: Verify,
 ) -> ExitCode:
     """Ends every item of the run and then the slice; DONE or NOT_VERIFIED.
 
@@ -87,7 +74,7 @@ def run(
     computed. Three times that is what a killed worker has to do again, and bounds the memory.
 
     `ahead` claims and reads, `store` does all else, each on a connection of its own, as both are
-    used at once.
+    used at once. `verify` holds the sampled rows of a chunk against what the judge computes.
 
     `pause(seconds)` is called between the steps of a chunk (with 0), also by the thread that stores
     them, and while waiting; it raises Terminated when the process is to end, and then what is
@@ -100,9 +87,8 @@ def run(
     if found.finished:
         logger.info("the run is done already", extra={"verified": found.verified})
         return ExitCode.DONE if found.verified else ExitCode.NOT_VERIFIED
-    _load_judge()
     try:
-        _end_all_items(store, worker, pause, found, chunk, ahead)
+        _end_all_items(store, worker, pause, found, chunk, ahead, verify)
     except Terminated:
         store.release(worker.worker_id)
         raise
@@ -225,49 +211,6 @@ def _part(chunk: Chunk, spec: Spec, computed: Computed, started: float) -> Part:
     return Part(chunk.to_store(), results, computed)
 
 
-def verified(sample: Sequence[Sampled], adjusted: Adjusted) -> float:
-    """The largest deviation of the sampled rows from what the judge computes.
-
-    Raises Mismatch where one is over TOLERANCE.
-    """
-    from screener_analyzer import judge  # brings pandas and ta: `_load_judge`
-
-    largest = 0.0
-    for row in sample:
-        history = judge.History.of(
-            row.bars,
-            row.splits,
-            row.dates,
-            adjusted=adjusted,
-            benchmark=row.benchmark,
-            minor_units=math.nan if row.minor_units is None else row.minor_units,
-        )
-        right = judge.judged(history, row.values)
-        found = judge.deviations(row.values, right, history)
-        worst = max(found.values(), default=0.0)
-        if worst > TOLERANCE:
-            columns = ", ".join(
-                f"{column} is {row.values[column]}, should be {right[column]}"
-                for column, deviation in found.items()
-                if deviation > TOLERANCE
-            )
-            text = f"indicators of {row.ticker} on {row.day} differ: {columns}"
-            raise Mismatch(text[:MESSAGE_LENGTH], worst)
-        largest = max(largest, worst)
-    return largest
-
-
-def _load_judge() -> None:
-    """Begins to load what verification needs, beside the first reading."""
-    threading.Thread(target=_load, args=("screener_analyzer.judge",), daemon=True).start()
-
-
-def _load(module: str) -> None:
-    importlib.import_module(module)
-    # What is loaded stays, and is much: no collection need look through it.
-    gc.freeze()
-
-
 def part_size(spec: Spec, size: int, today: dt.date) -> int:
     """How many items are stored at once, where `size` are when only last rows are computed."""
     share = 1
@@ -322,13 +265,20 @@ class _Ender:
     uses the store as long as one is in hand. Nothing of it goes on when the block ends."""
 
     def __init__(
-        self, store: Store, worker: Worker, found: Slice, pause: Callable[[float], None], most: int
+        self,
+        store: Store,
+        worker: Worker,
+        found: Slice,
+        pause: Callable[[float], None],
+        verify: Verify,
+        most: int,
     ) -> None:
         """`most`: so many are in hand at most."""
         self._store = store
         self._worker = worker
         self._found = found
         self._pause = pause
+        self._verify = verify
         self._most = most
         self._thread = ThreadPoolExecutor(1, "store")
         self._in_hand: deque[Future[int]] = deque()
@@ -366,7 +316,7 @@ class _Ender:
     def _end(self, part: Part, before: Future[int] | None) -> int:
         if before is not None:
             before.result()  # where that has failed this is not begun
-        ended = _end_part(self._store, self._worker, part, self._found, self._pause)
+        ended = _end_part(self._store, self._worker, part, self._found, self._pause, self._verify)
         if ended:
             self._items += ended
             logger.info("chunk stored", extra={"items": ended, "items_total": self._items})
@@ -380,13 +330,14 @@ def _end_all_items(
     found: Slice,
     size: int,
     ahead: Store,
+    verify: Verify,
 ) -> None:
     spec = found.spec
     size = part_size(spec, size, dt.datetime.now(dt.UTC).date())
     claimed, most = (size, 1) if spec.since is None else (size * HISTORY_PARTS, HISTORY_IN_HAND)
     with (
         _Reader(ahead, worker.worker_id, spec, claimed) as reader,
-        _Ender(store, worker, found, pause, most) as ender,
+        _Ender(store, worker, found, pause, verify, most) as ender,
     ):
         parts: Iterator[Part] = iter(())
         while True:
@@ -426,7 +377,12 @@ def _is_large(chunk: Chunk) -> bool:
 
 
 def _end_part(
-    store: Store, worker: Worker, part: Part, found: Slice, pause: Callable[[float], None]
+    store: Store,
+    worker: Worker,
+    part: Part,
+    found: Slice,
+    pause: Callable[[float], None],
+    verify: Verify,
 ) -> int:
     """How many items it ended."""
     chunk, results, computed = part.chunk, part.results, part.computed
@@ -448,7 +404,7 @@ def _end_part(
             with store.unwaited():
                 store.end(mine, started_at=chunk.read_at, rows=kept, replaced=replaced)
                 store.keep_states(computed.states.of(succeeded), chunk)
-                deviation = verified(sample, found.spec.adjusted)
+                deviation = verify(sample, found.spec.adjusted)
             pause(0)
             if sample:
                 store.note_verified(len(sample), deviation)

@@ -30,6 +30,7 @@ from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Spec
 from screener_analyzer.state_store import StateStore
 from screener_analyzer.states import States, added_up, carried_on, cut_off, worth_keeping
+from screener_analyzer.verification import Sampled
 from screener_analyzer.walked import Walked, reaches
 from screener_sql import query
 from screener_sql.connect import connect, translated
@@ -120,25 +121,6 @@ class Result:
     error_code: str | None = None
     message: str | None = None
     duration_ms: int = 0
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Sampled:
-    """A row read back, and its asset's bars."""
-
-    ticker: str
-    day: dt.date
-    values: dict[str, float | None]
-    dates: Days
-    """Of its bars, all that are stored up to its day."""
-    bars: Matrix
-    """(bars, open high low close adj_close volume)."""
-    splits: NDArray[np.float64]
-    """As `Bars.splits`."""
-    benchmark: Benchmark | None = None
-    """Its exchange's, since the first of its bars; None: it has none."""
-    minor_units: float | None = None
-    """As those of `Work`."""
 
 
 class Store:

@@ -17,7 +17,8 @@ from screener_analyzer.rows import Rows
 from screener_analyzer.run import HISTORY_PARTS, HISTORY_SHARE, Terminated, run
 from screener_analyzer.spec import Spec
 from screener_analyzer.states import States
-from screener_analyzer.store import Chunk, Result, Sampled, Slice, Store, Work
+from screener_analyzer.store import Chunk, Result, Slice, Store, Work
+from screener_analyzer.verification import Sampled, verified
 from screener_analyzer.worker import Worker
 from screener_sql.errors import DatabaseUnreachable
 from screener_sql.model import ExitCode
@@ -196,6 +197,7 @@ class World:
             self.pause,
             chunk=chunk,
             ahead=cast(Store, self.ahead),
+            verify=verified,
         )
 
 

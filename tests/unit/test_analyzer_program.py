@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from screener_analyzer import history, judge
+from screener_analyzer import history
 from screener_analyzer.bars import Bars
 from screener_analyzer.binary import day_of
 from screener_analyzer.carry import Ema, carried
@@ -18,10 +18,10 @@ from screener_analyzer.computing import Computed, rows_of
 from screener_analyzer.history import History, needed
 from screener_analyzer.panel import Outputs, Panel
 from screener_analyzer.registry import COLUMNS, REGISTRY
-from screener_analyzer.run import Mismatch, part_size, parts_of, verified
+from screener_analyzer.run import part_size, parts_of
 from screener_analyzer.settings import Settings, from_environment
 from screener_analyzer.spec import Spec
-from screener_analyzer.store import Chunk, Sampled, Work
+from screener_analyzer.store import Chunk, Work
 from screener_sql.errors import BadSetting, InvalidSpec
 
 DAY = dt.date(2024, 1, 2)
@@ -370,46 +370,3 @@ def test_a_spec_that_names_no_column_is_refused(columns: list[str], said: str) -
     with pytest.raises(InvalidSpec) as caught:
         Spec.from_json({"history": {"from": "2024-01-02", "columns": columns}})
     assert str(caught.value).startswith(said)
-
-
-def sampled(**changed: float | None) -> Sampled:
-    """A row as it should be, apart from what is changed."""
-    random = np.random.default_rng(1)
-    close = 50 + random.normal(0, 1, 300).cumsum()
-    values = np.stack([close, close + 1, close - 1, close, close, close * 100], axis=1)
-    splits, dates = np.ones(300), np.arange(8_000, 8_300, dtype=np.int32)
-    history = judge.History.of(values, splits, dates, minor_units=1.0)
-    right = {
-        column: None if value is judge.UNDECIDED else value
-        for column, value in judge.judged(history).items()
-    }
-    return Sampled("SAN.MC", DAY, right | changed, dates, values, splits, minor_units=1.0)
-
-
-def test_rows_that_the_judge_agrees_with_deviate_by_little() -> None:
-    assert verified([sampled(), sampled()], "all") == 0
-    rsi = sampled().values["rsi_14"]
-    assert rsi is not None
-    assert verified([sampled(), sampled(rsi_14=rsi + 1e-5)], "all") == pytest.approx(1e-7)
-
-
-@pytest.mark.parametrize(
-    ("changed", "said", "deviation"),
-    [
-        ({"rsi_14": 99.0}, "rsi_14 is 99.0, should be ", None),
-        ({"adx": None}, "adx is None, should be ", math.inf),
-        ({"sma_50": math.nan}, "sma_50 is nan, should be ", math.inf),
-        ({"return_12m": 0.0}, "return_12m is 0.0, should be None", math.inf),
-        ({"macd_fall_bars": 3.0}, "macd_fall_bars is 3.0, should be ", None),
-    ],
-    ids=["another value", "NULL for a value", "not a number", "a guess", "another day"],
-)
-def test_a_row_that_the_judge_does_not_agree_with_is_named(
-    changed: dict[str, float | None], said: str, deviation: float | None
-) -> None:
-    with pytest.raises(Mismatch) as caught:
-        verified([sampled(), sampled(**changed)], "all")
-    assert caught.value.message.startswith("indicators of SAN.MC on 2024-01-02 differ: ")
-    assert said in caught.value.message
-    assert caught.value.deviation > 1e-6
-    assert deviation is None or caught.value.deviation == deviation
