@@ -521,7 +521,11 @@ BEGIN
         )
         UPDATE financial_screener.screener_rows AS kept
         SET %5$s,
-            traded_value_30_usd = financial_screener.usd_rate(kept.major_currency, newest.calculation_date) * newest.traded_value_30
+            -- As usd_rate gives it, which would cost more than all else of a row.
+            traded_value_30_usd = newest.traded_value_30 * CASE WHEN kept.major_currency = 'USD' THEN 1.0::double precision ELSE (
+                SELECT rate.usd FROM financial_screener.usd_rates AS rate
+                WHERE rate.currency = kept.major_currency AND rate.day = newest.calculation_date
+            ) END
         FROM more AS newest
         WHERE kept.asset_id = newest.asset_id;
     END IF;
