@@ -4,7 +4,8 @@
 rows of stored `bars`, `extra` adds what a run names of `ta`, and `judge` computes a sample of the
 rows a second time, which `verification` holds them against: values in, values out.
 `store` and `worker` reach Postgres, `judge_process` a second process; `run` is the loop; `__main__`
-is the program `screener-analyze`. It never fetches prices. `indicators(frame)` is for people with pandas.
+is the program `screener-analyze`. It never fetches prices. `indicators(frame)` is for people with
+pandas.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -99,7 +99,7 @@ class BlockStore:
                     if later_bars < LATER_BARS + asset_id % LATER_BARS:
                         del found.due[asset_id]
                     if ends:
-                        begin = max(surplus, bars - TAIL)
+                        begin = max(surplus, bars + later_bars - TAIL)
                         found.left_out[asset_id] = begin - surplus
                 begins.append(begin * binary.PACKED.itemsize)
             for asset_id, bars in cursor.execute(

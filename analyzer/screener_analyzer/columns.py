@@ -4,10 +4,8 @@ made at once rather than value by value.
 The statement casts each to the type of its array.
 """
 
-import datetime as dt
 import struct
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +13,6 @@ import psycopg
 from numpy.typing import ArrayLike
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
-
-from screener_analyzer import binary
 
 _INT4, _INT8, _FLOAT8, _TEXT, _DATE, _TIMESTAMPTZ = 23, 20, 701, 25, 1082, 1184
 """Of the elements, in Postgres' catalogue."""
@@ -59,10 +55,9 @@ def dates(days: ArrayLike) -> Column:
     return _numbers(_DATE, days, ">i4")
 
 
-def moments(values: Iterable[dt.datetime]) -> Column:
-    """A timestamptz[]."""
-    of_moment = cache(binary.microseconds_of)
-    return _numbers(_TIMESTAMPTZ, [of_moment(value) for value in values], ">i8")
+def moments(values: ArrayLike) -> Column:
+    """A timestamptz[] of `binary.microseconds_of` moments."""
+    return _numbers(_TIMESTAMPTZ, values, ">i8")
 
 
 def texts(values: Sequence[str | None]) -> Column:

@@ -15,22 +15,47 @@ from numpy.typing import NDArray
 from psycopg.rows import TupleRow
 
 from screener_analyzer import columns
-from screener_analyzer.binary import days_of
-from screener_analyzer.panel import STATE
+from screener_analyzer.binary import Days
+from screener_analyzer.panel import STATE, Matrix
 from screener_analyzer.states import States
 from screener_sql import query
+
+_PACKED = np.dtype(
+    [
+        ("asset_id", ">i4"),
+        ("last_bar", ">i4"),
+        ("read_at", ">i8"),
+        ("values", ">f8", len(STATE)),
+    ]
+)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Known:
-    """A stored state."""
+    """Stored states, one an asset."""
 
-    last_bar: int
-    """In `binary.Days`."""
-    read_at: dt.datetime
-    """What tells it from another of the same asset."""
-    values: NDArray[np.float64]
-    """(STATE,)"""
+    asset_ids: NDArray[np.int32]
+    last_bars: Days
+    read_at: NDArray[np.int64]
+    """What tells each from another of the same asset: `binary.microseconds_of` a moment."""
+    values: Matrix
+    """(STATE, assets)"""
+
+    @classmethod
+    def none(cls) -> "Known":
+        """Of no asset."""
+        return cls.unpacked(b"")
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "Known":
+        """Of what `read_states` gives."""
+        rows = np.frombuffer(packed, _PACKED)
+        return cls(
+            rows["asset_id"].astype(np.int32),
+            rows["last_bar"].astype(np.int32),
+            rows["read_at"].astype(np.int64),
+            rows["values"].T.astype(np.float64),
+        )
 
 
 class StateStore:
@@ -40,16 +65,14 @@ class StateStore:
         self._connection = connection
         self._execution_id = execution_id
 
-    def known(self, asset_ids: list[int]) -> dict[int, Known]:
-        """What is stored, by asset."""
+    def known(self, asset_ids: list[int]) -> Known:
+        """What is stored of these assets, of those of which something is."""
         with self._connection.cursor(binary=True) as cursor:
-            rows = cursor.execute(
-                query("analyzer/read_states"), {"asset_ids": asset_ids}
-            ).fetchall()
-        return {
-            asset_id: Known(days_of(last_bar), read_at, np.array(values))
-            for asset_id, last_bar, read_at, values in rows
-        }
+            row = cursor.execute(
+                query("analyzer/read_states"), {"asset_ids": columns.integers(asset_ids)}
+            ).fetchone()
+        assert row is not None, "an aggregate gives a row"
+        return Known.unpacked(row[0])
 
     def begin(self, last_bars: Mapping[int, int], read_at: dt.datetime) -> None:
         """Notes, by asset, the day up to which all bars were read, in the transaction that read
@@ -63,9 +86,9 @@ class StateStore:
             },
         )
 
-    def keep(self, states: States, since: Mapping[int, dt.datetime], read_at: dt.datetime) -> None:
+    def keep(self, states: States, since: Mapping[int, int], read_at: dt.datetime) -> None:
         """Stores states, of bars read at `read_at`, in the open transaction. `since`: by asset,
-        which stored or begun one it goes on from; others are not stored."""
+        which stored or begun one it goes on from, as `Known.read_at`; others are not stored."""
         kept = states.of(since)
         if not len(kept.asset_ids):
             return
@@ -77,7 +100,7 @@ class StateStore:
                 "read_at": read_at,
                 "asset_ids": columns.integers(kept.asset_ids),
                 "last_bars": columns.dates(kept.last_bars),
-                "since": columns.moments(since[asset_id] for asset_id in kept.asset_ids.tolist()),
+                "since": columns.moments([since[asset_id] for asset_id in kept.asset_ids.tolist()]),
                 **values,
             },
         )

@@ -1,7 +1,7 @@
 """Core: what adds up from an asset's first stored bar, of assets of which a run reads the last bars
 only: carried on from what is known of an earlier bar, or added up over all bars."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,18 +64,20 @@ def cut_off(bars: Bars) -> NDArray[np.bool_]:
     return (bars.used >= LONGEST_HISTORY) | (bars.left_out > 0)
 
 
-def carried_on(bars: Bars, known: Mapping[int, tuple[int, NDArray[np.float64]]]) -> State:
-    """The state of the assets whose number is in `known`, with the day of its bar and its values;
-    none where that bar is not among the `bars`."""
+def carried_on(bars: Bars, places: NDArray[np.intp], days: Days, values: Matrix) -> State:
+    """The state of the assets at these places, with the day of its bar and its `values` (STATE,
+    places); none where that bar is not among the `bars`."""
     found = State.none(len(bars.lengths))
-    ends = np.cumsum(bars.lengths)
-    for place, (day, values) in known.items():
-        end = ends[place]
-        dates = bars.dates[end - bars.lengths[place] : end]
-        at = int(np.searchsorted(dates, day))
-        if at < len(dates) and dates[at] == day:
-            found.values[:, place] = values
-            found.new_bars[place] = len(dates) - 1 - at
+    lengths, lasts = bars.lengths[places], np.cumsum(bars.lengths)[places] - 1
+    wanted = np.flatnonzero(lengths > 0)
+    new_bars = 0  # nearly always 1 at most
+    while len(wanted):
+        dates = bars.dates[lasts[wanted] - new_bars]
+        there = wanted[dates == days[wanted]]
+        found.values[:, places[there]] = values[:, there]
+        found.new_bars[places[there]] = new_bars
+        new_bars += 1
+        wanted = wanted[(dates > days[wanted]) & (lengths[wanted] > new_bars)]
     return found
 
 

@@ -16,11 +16,10 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import TupleRow
-from psycopg.sql import SQL, Identifier
 
 from screener_analyzer import binary, columns
 from screener_analyzer.bars import UNMOVED, Bars, Benchmark, split_factors, unmoved
-from screener_analyzer.binary import Days, day_of, days_of
+from screener_analyzer.binary import Days, day_of, days_of, microseconds_of
 from screener_analyzer.block_store import Blocks, BlockStore
 from screener_analyzer.history import needed
 from screener_analyzer.panel import Matrix, State, benchmark_closes, chunks
@@ -28,7 +27,7 @@ from screener_analyzer.registry import LONGEST_HISTORY
 from screener_analyzer.row_store import RowStore
 from screener_analyzer.rows import Rows
 from screener_analyzer.spec import Spec
-from screener_analyzer.state_store import StateStore
+from screener_analyzer.state_store import Known, StateStore
 from screener_analyzer.states import States, added_up, carried_on, cut_off, worth_keeping
 from screener_analyzer.verification import Sampled
 from screener_analyzer.walked import Walked, reaches
@@ -86,7 +85,7 @@ class Chunk:
     """All bars of these assets; None: not asked for."""
     known: State | None = None
     """What adds up before the rows of assets of which not all bars are there; None: all are."""
-    since: Mapping[int, dt.datetime] = field(default_factory=dict)
+    since: Mapping[int, int] = field(default_factory=dict)
     """Of assets whose states are to be stored, which one is gone on from; see `StateStore.keep`."""
     walked: Walked | None = None
     """What was carried at earlier bars of the assets; None: it is not gone on from, nor kept."""
@@ -149,19 +148,15 @@ class Store:
         return Slice(row[0], row[1], row[2], Spec.from_json(row[3] or {}))
 
     def claim(self, worker_id: int, chunk: int, after: int = 0) -> list[int]:
-        """At most `chunk` item ids that are this worker's, from now on or still: the first, by
-        their assets' ids, of assets whose id is greater than `after`."""
-        with translated():
-            rows = self._connection.execute(
-                query("analyzer/claim_items"),
-                {
-                    "execution_id": self._execution_id,
-                    "worker_id": worker_id,
-                    "chunk": chunk,
-                    "after": after,
-                },
-            ).fetchall()
-        return [item_id for (item_id,) in rows]
+        """Item ids that are this worker's, from now on or still: of at most `chunk` items one after
+        another by their assets' ids, the first of assets after `after` of which there are any."""
+        last: int | None = after
+        item_ids: list[int] = []
+        while last is not None and not item_ids:
+            found = self._one("analyzer/claim_items", worker_id=worker_id, chunk=chunk, after=last)
+            assert found is not None, "an aggregate gives a row"
+            last, item_ids = found
+        return item_ids
 
     def read(self, worker_id: int, item_ids: Sequence[int], spec: Spec) -> Chunk | None:
         """The claimed items with their bars, as `spec` needs them, without those whose assets are
@@ -226,18 +221,17 @@ class Store:
 
         Without assets whose bars have changed since `read_at`.
         """
-        names = list(rows.values)
         with self._connection.cursor(binary=True) as cursor:
             found = cursor.execute(
-                SQL(query("analyzer/sample_rows").decode()).format(
-                    columns=SQL(", ").join(map(Identifier, names))
-                ),
+                query("analyzer/sample_rows"),
                 {
                     "asset_ids": rows.asset_ids.tolist(),
                     "days": [day_of(day) for day in rows.days],
                     "read_at": read_at,
                 },
             ).fetchall()
+            assert cursor.description is not None, "a SELECT has columns"
+            places = {column.name: place for place, column in enumerate(cursor.description)}
         unpacked = [binary.unpack([packed])[:2] for _, _, packed, *_ in found]
         first = min((dates[0] for dates, _ in unpacked), default=0)
         until = max((row[1] for row in found), default=FIRST_DAY)
@@ -246,7 +240,7 @@ class Store:
             Sampled(
                 ticker,
                 day,
-                dict(zip(names, values, strict=True)),
+                {name: row[places[name]] for name in rows.values},
                 dates,
                 bars,
                 split_factors(
@@ -257,9 +251,8 @@ class Store:
                 benchmarks.get(exchange_id),
                 minor_units,
             )
-            for (ticker, day, _, splits, exchange_id, minor_units, values), (dates, bars) in zip(
-                found, unpacked, strict=True
-            )
+            for row, (dates, bars) in zip(found, unpacked, strict=True)
+            for ticker, day, _, splits, exchange_id, minor_units in [row[:6]]
         ]
 
     @contextmanager
@@ -432,45 +425,34 @@ class Store:
 
     def _carried(
         self, works: Sequence[Work], bars: Bars, spec: Spec, read_at: dt.datetime
-    ) -> tuple[State, dict[int, dt.datetime]]:
+    ) -> tuple[State, dict[int, int]]:
         """What adds up of the assets of which it is kept or that have more bars than these, and by
         asset the states that those of this run are to be stored in the place of."""
         kept, cut = worth_keeping(bars), cut_off(bars)
-        asset_ids = [work.asset_id for work in works]
+        asset_ids = np.array([work.asset_id for work in works], dtype=np.int32)
         usual = _as_usual(works, spec)
-        stored = {}
+        stored = Known.none()
         if usual and kept.any():
-            stored = self._states.known([asset_ids[place] for place in np.flatnonzero(kept)])
-        known = carried_on(
-            bars,
-            {
-                place: (stored[asset_id].last_bar, stored[asset_id].values)
-                for place, asset_id in enumerate(asset_ids)
-                if kept[place] and asset_id in stored
-            },
+            stored = self._states.known(asset_ids[kept].tolist())
+        # Items are in the order of their assets.
+        places = np.searchsorted(asset_ids, stored.asset_ids)
+        known = carried_on(bars, places, stored.last_bars, stored.values)
+        gone_on = known.new_bars[places] >= 0
+        since = dict(
+            zip(stored.asset_ids[gone_on].tolist(), stored.read_at[gone_on].tolist(), strict=True)
         )
-        since = {
-            asset_id: stored[asset_id].read_at
-            for place, asset_id in enumerate(asset_ids)
-            if known.new_bars[place] >= 0
-        }
         unknown = np.flatnonzero(cut & (known.new_bars < 0))
         for part in chunks(len(unknown), WHOLE_GROUP):
             places = unknown[part]
             whole = self._histories([works[place] for place in places])
             found = added_up(whole, adjusted=spec.adjusted)
             known.values[:, places], known.new_bars[places] = found.values, found.new_bars
-        begun = [
-            place
-            for place, asset_id in enumerate(asset_ids)
-            if kept[place] and asset_id not in since
-        ]
-        if usual and begun:
-            last_days = bars.dates[np.cumsum(bars.lengths) - 1]
-            self._states.begin(
-                {asset_ids[place]: int(last_days[place]) for place in begun}, read_at
-            )
-            since |= dict.fromkeys((asset_ids[place] for place in begun), read_at)
+        begun = np.flatnonzero(kept & ~np.isin(asset_ids, list(since)))
+        if usual and len(begun):
+            last_days = bars.dates[np.cumsum(bars.lengths)[begun] - 1]
+            its = asset_ids[begun].tolist()
+            self._states.begin(dict(zip(its, last_days.tolist(), strict=True)), read_at)
+            since |= dict.fromkeys(its, microseconds_of(read_at))
         return known, since
 
     def _with_actions(

@@ -28,7 +28,7 @@ carried, and with fewer at hand they walk through all bars."""
 LEAST_BEFORE = 160
 """How many bars there must be up to that one: by then all that begins some bars after an asset's
 first one has begun."""
-TAIL = 320
+TAIL = 288
 """How many bars of an asset with what was carried are enough, usually: see `reaches`."""
 _LOOK_BACK, _YEAR = 253, 366
 """So many bars, so many days before the last one, and so many sessions that it has in common with

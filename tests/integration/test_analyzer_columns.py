@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL
 
 from screener_analyzer import columns
+from screener_analyzer.binary import microseconds_of
 from screener_analyzer.columns import Column
 
 pytestmark = pytest.mark.integration
@@ -28,7 +29,8 @@ LATER = dt.datetime(1999, 12, 31, 23, 0, tzinfo=dt.timezone(dt.timedelta(hours=-
         (columns.floats(np.array([0.1, -math.inf])), "double precision", [0.1, -math.inf]),
         (columns.dates([0, 8_766, -1]), "date",
          [dt.date(2000, 1, 1), dt.date(2024, 1, 1), dt.date(1999, 12, 31)]),
-        (columns.moments([NOON, LATER, NOON]), "timestamptz", [NOON, LATER, NOON]),
+        (columns.moments([microseconds_of(at) for at in (NOON, LATER, NOON)]), "timestamptz",
+         [NOON, LATER, NOON]),
         (columns.texts(["", None, "a,\"b\"\\{é}", "NULL"]), "text",
          ["", None, "a,\"b\"\\{é}", "NULL"]),
         (columns.integers([]), "integer", []),

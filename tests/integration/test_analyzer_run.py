@@ -40,6 +40,8 @@ from analyzer_world import (
 from market import Asset, add_assets
 
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
+from screener_analyzer.store import Store
+from screener_analyzer.worker import registered
 
 pytestmark = pytest.mark.integration
 
@@ -818,6 +820,34 @@ def test_two_pods_at_once_share_the_items(
         both = list(pool.map(lambda _: analyze(analyzer_url, "run", CHUNK="20").code, range(2)))
     assert both == [0, 0]
     assert_all_done_once(owner, "run", many)
+
+
+def test_what_is_claimed_are_the_next_items_of_which_there_are_any(
+    owner: Owner, analyzer_url: str
+) -> None:
+    add_assets_with_bars(owner, {f"A{number}": 3 for number in range(9)})
+    plan(owner, "run")
+    order = "SELECT id, asset_id FROM financial_screener.plan_items ORDER BY asset_id"
+    (items_of, assets_of) = zip(*owner.execute(order).fetchall(), strict=True)
+    owner.execute(
+        "UPDATE financial_screener.plan_items SET state = 'succeeded' WHERE asset_id <= %s",
+        [assets_of[6]],
+    )
+    with (
+        registered(analyzer_url, execution_id="run", pod="one") as one,
+        registered(analyzer_url, execution_id="run", pod="two") as two,
+        Store.open(analyzer_url, "run") as store,
+    ):
+        assert store.claim(two.worker_id, 1, assets_of[7]) == [items_of[8]]
+        assert store.claim(one.worker_id, 2) == [items_of[7]]
+        assert store.claim(one.worker_id, 2) == [items_of[7]], "it is this worker's still"
+        assert store.claim(one.worker_id, 2, assets_of[7]) == []
+    with (
+        registered(analyzer_url, execution_id="run", pod="three") as three,
+        Store.open(analyzer_url, "run") as store,
+    ):
+        found = store.claim(three.worker_id, 9)
+        assert sorted(found) == sorted(items_of[7:]), "both have ended"
 
 
 def test_an_asset_that_is_being_written_is_computed_when_its_writer_is_done(

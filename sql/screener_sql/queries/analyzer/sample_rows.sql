@@ -1,8 +1,8 @@
 -- Rows as they are stored, read back, with the bars of each asset up to its row's day, all that are stored, packed as `read_bars` packs
 -- them, the asset's splits, its exchange and how many of the unit of its prices make one of its currency. Without assets whose bars
--- have changed since they were read, or its exchange's benchmark's.
+-- have changed since they were read, or its exchange's benchmark's. All columns, the stored ones last: the statement is one for all runs.
 SELECT asset.ticker, stored.calculation_date, history.bars, splits.found, asset.exchange_id, unit.per_major::double precision,
-       ARRAY[{columns}]::double precision[]
+       stored.*
 FROM financial_screener.technical_indicators AS stored
 JOIN financial_screener.assets AS asset ON asset.id = stored.asset_id
 JOIN financial_screener.asset_processing_state AS state ON state.asset_id = stored.asset_id
