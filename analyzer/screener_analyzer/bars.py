@@ -1,6 +1,6 @@
 """Core: stored bars of many assets, one asset after another, and what goes with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -139,7 +139,7 @@ class Bars:
         state: State | None = None,
         whole: NDArray[np.bool_] | None = None,
         resumed: Resumed | None = None,
-        mark: int | None = None,
+        marks: Mapping[Hashable, int] | None = None,
     ) -> Panel:
         """Side by side; the rest is as in `panel.panel`."""
         return panel(
@@ -152,7 +152,7 @@ class Bars:
             state=state,
             whole=whole,
             resumed=resumed,
-            mark=mark,
+            marks=marks,
             adjusted=adjusted,
         )
 

@@ -74,6 +74,7 @@ def carried(panel: Panel, name: Carried, rows: int) -> Outputs:
         return tuple(
             np.ascontiguousarray(matrix[-last:, part]) for matrix in carried(whole, name, last)
         )
+    panel.looked_at[name] = max(rows, panel.looked_at.get(name, 0))
     kept = panel.kept.get(name)
     if kept is None or len(kept[0]) < min(rows, panel.rows):
         panel.kept.update(_carry(panel, name, min(rows, panel.rows)))
@@ -84,20 +85,24 @@ def _carry(panel: Panel, name: Carried, wanted: int) -> dict[Hashable, Outputs]:
     walk = name.walk(panel)
     begin = max(0, panel.rows - wanted - _MORE)
     first = min(walk.first, begin)
-    resumed = panel.resumed
-    if resumed is not None and name in resumed.carried and resumed.last <= panel.rows - wanted:
-        begin = max(begin, resumed.last)
-        first = max(0, resumed.first - walk.warm)
+    resumed, back = panel.resumed, 0
+    if resumed is not None and name in resumed.carried:
+        back = resumed.back[name]
+    if resumed is not None and back and resumed.last - back <= panel.rows - wanted:
+        begin = max(begin, resumed.last - back)
+        first = max(0, resumed.first - back - walk.warm)
     else:
         resumed = None
+    mark = panel.marks.get(name)
     walks = {name: walk, **walk.parts()}
+    panel.walks[name] = len(walk.carries()), tuple(walk.parts())
     kept: dict[Hashable, Outputs] = {}
     with np.errstate(all="ignore"):
         for number in range(first, panel.rows):
             walk.step(number)
-            if resumed is not None and number in resumed.by_row:
-                walk.resume(resumed.by_row[number], resumed.carried[name])
-            if number == panel.mark:
+            if resumed is not None and number + back in resumed.by_row:
+                walk.resume(resumed.by_row[number + back], resumed.carried[name])
+            if number == mark:
                 panel.marked[name] = np.array(walk.carries())
             if number < begin:
                 continue

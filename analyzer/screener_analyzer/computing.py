@@ -14,7 +14,7 @@ from screener_analyzer.panel import Adjusted, State, chunks
 from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY, Indicator
 from screener_analyzer.rows import Rows
 from screener_analyzer.states import States
-from screener_analyzer.walked import BACK, Walked, marks, unknown
+from screener_analyzer.walked import BACK, Walked, mark_rows, marked, unknown
 
 logger = logging.getLogger(__name__)
 
@@ -132,12 +132,12 @@ class _OfPanel:
         asset_ids, bars = self.asset_ids[part], self.bars.part(part.start, part.stop)
         ends = np.cumsum(bars.lengths)
         rows = int(bars.lengths.max())
-        marked = self.marked and rows > BACK
+        to_mark = self.marked and rows > BACK
         matrices = bars.panel(
             state=self.known.of(part),
             whole=bars.used < LONGEST_HISTORY,
             resumed=None if self.walked is None else self.walked.of(part).resumed(rows),
-            mark=rows - 1 - BACK if marked else None,
+            marks=mark_rows(rows) if to_mark else None,
             adjusted=self.adjusted,
         )
         columns = compute(matrices, self.indicators)
@@ -145,7 +145,7 @@ class _OfPanel:
             asset_ids,
             bars.dates[ends - 1],
             state(matrices).values,
-            marks(matrices) if marked else unknown(len(asset_ids)),
+            marked(matrices) if to_mark else unknown(len(asset_ids)),
         )
         found = Rows(
             asset_ids,

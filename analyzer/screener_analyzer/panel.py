@@ -66,16 +66,18 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Resumed:
-    """What walks (`carry`) had come to at an earlier bar of each asset, to go on from there."""
+    """What walks (`carry`) had come to at earlier bars of each asset, to go on from there."""
 
     carried: Mapping[Hashable, Matrix]
     """By the name of what is carried: (what its walk `carries`, assets)."""
+    back: Mapping[Hashable, int]
+    """By the same name, how many bars before that of `rows` it was at."""
     rows: NDArray[np.intp]
-    """(assets,): the row of the panel that it was at."""
+    """(assets,): a row of the panel."""
 
     @cached_property
     def by_row(self) -> dict[int, NDArray[np.intp]]:
-        """By row, the assets that go on from there."""
+        """By each of the `rows`, its assets."""
         return by_row(self.rows)
 
     @property
@@ -125,15 +127,22 @@ class Panel:
     one."""
     resumed: Resumed | None = None
     """None: what is carried from bar to bar begins in the panel."""
-    mark: int | None = None
-    """A row of which what walks carry is to be found in `marked`; None: of none."""
+    marks: Mapping[Hashable, int] = field(default_factory=dict)
+    """By the name of what is carried, a row of which what its walk carries is to be in `marked`."""
     within: "tuple[Panel, slice] | None" = None
     """A panel of more assets, up to the same last bars, and which of them are these: what is
     carried is computed there. None: there is none."""
     kept: dict[Hashable, Outputs] = field(default_factory=dict, repr=False)
     """What was computed from it once already, by its name: see `carry`."""
     marked: dict[Hashable, Matrix] = field(default_factory=dict, repr=False)
-    """As `Resumed.carried`, of all assets at the row `mark`."""
+    """As `Resumed.carried`, of all assets at the row of their `marks`."""
+    looked_at: dict[Hashable, int] = field(default_factory=dict, repr=False)
+    """By the name of what is carried, how many of its last rows were asked for."""
+    walks: dict[Hashable, tuple[int, tuple[Hashable, ...]]] = field(
+        default_factory=dict, repr=False
+    )
+    """By the name that a walk was made for, how many numbers of an asset it `carries`, and the
+    names of its parts."""
 
     @property
     def rows(self) -> int:
@@ -214,7 +223,7 @@ def panel(
     state: State | None = None,
     whole: NDArray[np.bool_] | None = None,
     resumed: Resumed | None = None,
-    mark: int | None = None,
+    marks: Mapping[Hashable, int] | None = None,
     adjusted: Adjusted = "all",
     rebased: bool = True,
 ) -> Panel:
@@ -223,7 +232,7 @@ def panel(
     The others are one entry a bar: `dates` days since 1970-01-01; `split_factors` what the raw
     price is multiplied by to be adjusted for the splits that the stored volume is adjusted for (1/4
     before one of 4:1; None: there were none); `benchmark` see `benchmark_closes`. `minor_units`,
-    `state`, `whole`, `resumed` and `mark` are those of `Panel`.
+    `state`, `whole`, `resumed` and `marks` are those of `Panel`.
 
     open to close become the raw ones times adjusted_close / close of their day (`all`). All four
     are multiplied, so that a bar without range has none afterwards, which it would not keep if
@@ -280,7 +289,7 @@ def panel(
         whole=whole,
         minor_units=minor_units,
         resumed=resumed,
-        mark=mark,
+        marks=marks or {},
     )
 
 

@@ -1,7 +1,7 @@
-"""Core: what is carried from bar to bar (`carry`), of an earlier bar of each asset, to go on from
+"""Core: what is carried from bar to bar (`carry`), of earlier bars of each asset, to go on from
 there instead of from the first bar that is read.
 
-It holds while the bars up to that one are what they were, and their factors too; whether the former
+It holds while the bars up to those are what they were, and their factors too; whether the former
 is so, whoever stores it knows. Of an asset that has a bar without values it is not known: that bar
 is in what is carried for good, but not in what is computed of later bars alone.
 """
@@ -23,8 +23,8 @@ from screener_analyzer.panel import Matrix, Panel, Resumed, panel
 from screener_analyzer.registry import LONGEST_HISTORY
 
 BACK = 32
-"""Of how many bars before the last one it is kept: indicators look at as many values of what is
-carried, and with fewer at hand they walk through all bars."""
+"""The bar so many before the last one tells by its factors whether what was carried still holds.
+None is of an earlier bar."""
 LEAST_BEFORE = 160
 """How many bars there must be up to that one: by then all that begins some bars after an asset's
 first one has begun."""
@@ -39,12 +39,13 @@ _BASES = 2
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Walked:
-    """What walks had come to at an earlier bar of assets."""
+    """What walks had come to at earlier bars of assets, each at its own."""
 
     values: Matrix
     """(numbers of `layout`, assets)"""
     new_bars: NDArray[np.intp]
-    """(assets,): how many of the asset's bars are newer; -1: it is not known."""
+    """(assets,): how many of the asset's bars are newer than the one whose factors are kept; -1: it
+    is not known."""
 
     @classmethod
     def none(cls, assets: int) -> "Walked":
@@ -70,9 +71,13 @@ class Walked:
 
     def resumed(self, rows: int) -> Resumed:
         """For a panel of so many rows."""
-        ends = np.cumsum(list(layout().values()))[:-1] + _BASES
+        ends = np.cumsum([each.numbers for each in layout().values()])[:-1] + _BASES
         parts = np.split(self.values, [_BASES, *ends])[1:]
-        return Resumed(dict(zip(layout(), parts, strict=True)), rows - 1 - self.new_bars)
+        return Resumed(
+            dict(zip(layout(), parts, strict=True)),
+            {name: each.back for name, each in layout().items()},
+            rows - 1 - self.new_bars + BACK,
+        )
 
 
 def reaches(bars: Bars, benchmarks_begin: Days) -> NDArray[np.bool_]:
@@ -102,30 +107,50 @@ def unknown(assets: int) -> Matrix:
     return np.full((size(), assets), np.nan)
 
 
-def marks(matrices: Panel) -> Matrix:
+def mark_rows(rows: int) -> dict[Hashable, int]:
+    """`Panel.marks` of a panel of so many rows."""
+    return {name: rows - 1 - each.back for name, each in layout().items()}
+
+
+def marked(matrices: Panel) -> Matrix:
     """`Walked.values` of what the columns of the registry, which are computed of the panel already,
-    carried at its row `mark`."""
-    assert matrices.mark is not None and matrices.bases is not None
-    bases = [
-        base[matrices.mark, np.newaxis] for base in (matrices.bases.prices, matrices.bases.splits)
-    ]
+    carried at its `mark_rows`."""
+    assert matrices.bases is not None
+    row = matrices.rows - 1 - BACK
+    bases = [base[row, np.newaxis] for base in (matrices.bases.prices, matrices.bases.splits)]
     values = np.concatenate([*bases, *(matrices.marked[name] for name in layout())])
     values[:_BASES, ~np.isfinite(matrices.close).all(axis=0)] = np.nan
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of something carried."""
+
+    numbers: int
+    """So many of an asset."""
+    back: int
+    """Of the bar so many before the last one: one before those that indicators look at."""
+
+
 @cache
-def layout() -> Mapping[Hashable, int]:
-    """What the columns of the registry carry, by its name, and how many numbers of an asset."""
-    matrices = panel(np.ones((2, 6)), [2], dates=np.arange(2, dtype=np.int32), mark=0)
+def layout() -> Mapping[Hashable, Kept]:
+    """By the name of what the columns of the registry carry."""
+    matrices = panel(np.ones((BACK, 6)), [BACK], dates=np.arange(BACK, dtype=np.int32))
     compute(matrices)
-    return {name: len(carried) for name, carried in matrices.marked.items() if len(carried)}
+    found = {}
+    for name, (numbers, parts) in matrices.walks.items():
+        back = max(matrices.looked_at.get(each, 0) for each in (name, *parts))
+        assert back < BACK, f"{name} is looked at too far back: {back}"
+        if numbers:
+            found[name] = Kept(numbers, back)
+    return found
 
 
 @cache
 def size() -> int:
     """How many numbers there are of an asset."""
-    return _BASES + sum(layout().values())
+    return _BASES + sum(each.numbers for each in layout().values())
 
 
 @cache
