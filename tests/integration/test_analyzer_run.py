@@ -1,12 +1,14 @@
 """The analyzer as a Job runs it: its own process and its own login, on real Postgres."""
 
 import math
+import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -42,6 +44,7 @@ from market import Asset, add_assets
 from screener_analyzer.registry import COLUMNS, LONGEST_HISTORY
 from screener_analyzer.store import Store
 from screener_analyzer.worker import registered
+from screener_sql.model import ExitCode
 
 pytestmark = pytest.mark.integration
 
@@ -885,6 +888,24 @@ def test_a_worker_that_lost_its_lock_stops(
     ended = wait(process)
     assert ended.code == 21
     assert stored_count(owner) <= 100
+    assert analyze(analyzer_url, "run").code == 0
+    assert_all_done_once(owner, "run", many)
+
+
+def test_a_run_whose_judge_is_killed_stops_and_counts_nothing_that_was_not_verified(
+    owner: Owner, analyzer_url: str, many: dict[str, int]
+) -> None:
+    plan(owner, "run")
+    with nobody_stores(owner, "min"):
+        process = start(environment(analyzer_url, "run", CHUNK="100"))
+        until(lambda: claimed_count(owner) in (100, 190))
+        of_threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+        (judge,) = [int(pid) for of_thread in of_threads for pid in of_thread.read_text().split()]
+        os.kill(judge, signal.SIGKILL)
+    ended = wait(process)
+    assert ended.code == ExitCode.UNEXPECTED
+    assert ended.lines[-1]["message"] == "the process that verifies indicators ended with -9"
+    assert stored_count(owner) == 0
     assert analyze(analyzer_url, "run").code == 0
     assert_all_done_once(owner, "run", many)
 
