@@ -222,7 +222,8 @@ class Changes:
     """Assets that are listed, and now say something else, or were not listed before."""
     delisted: tuple[int, ...]
     refetch: tuple[int, ...]
-    """Assets whose stored history may not be theirs any more."""
+    """Assets whose stored history may not be theirs any more, or lacks what could not be had by the
+    code that they had until now."""
     retry: tuple[int, ...]
     """Assets that could not be had while their code was another or none: failures are forgotten."""
     events: tuple[Event, ...]
@@ -263,7 +264,8 @@ def settle(found: Comparison, proofs: Proofs) -> Changes:
         now = _merged(asset, row)
         happened = list(_differences(asset, now, renamed=asset.id in moved))
         events.extend(Event(asset.id, code, *each) for each in happened)
-        if {"currency_changed", "isin_changed"} & {event for event, _, _ in happened}:
+        unlike = {"currency_changed", "isin_changed"} & {event for event, _, _ in happened}
+        if unlike or asset.id in moved:
             refetch.append(asset.id)
         if _said(asset) != _said(now) or asset.country != now.country or not asset.listed:
             updated.append((asset.id, now))

@@ -15,6 +15,7 @@ from year_world import Year, shared_tls_context
 pytestmark = pytest.mark.integration
 
 SESSIONS = int(os.environ.get("YEAR_SESSIONS", "260"))
+SEED = int(os.environ.get("YEAR_SEED", "5"))
 QUIET = min(30, SESSIONS // 2)
 """Sessions at the end in which nothing new happens: histories are refetched within 30 days."""
 FIRST, BEGIN = date(2022, 12, 1), datetime(2023, 1, 3, 6, tzinfo=UTC)
@@ -118,9 +119,9 @@ async def test_a_year_ends_with_what_the_vendor_published_last(
         "IR",
     )
     simulator.clock(data="2024-03-01T00:00:00Z")
-    script = happenings(simulator, 5)
+    script = happenings(simulator, SEED)
     year.begin(BEGIN)
-    simulator.admin("faults", {"seed": 5, "faults": script})
+    simulator.admin("faults", {"seed": SEED, "faults": script})
     with shared_tls_context():
         for _ in range(SESSIONS):
             await year.next_session(HOURS)

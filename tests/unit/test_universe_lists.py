@@ -134,6 +134,7 @@ def test_a_rename_on_record_keeps_the_asset() -> None:
     assert found.wants_changes
     assert renames(changes) == {1: "AA"}
     assert events(changes) == [("AA", "renamed")]
+    assert changes.refetch == (1,), "sessions since the last list were asked for by the old code"
     assert changes.retry == (1,)
     assert not changes.added and not changes.delisted
     (event,) = changes.events
