@@ -228,9 +228,12 @@ async def set_flag(cursor: Cursor, exchange_id: int, flag: str, doubtful: bool) 
     return bool(await run(cursor, "set_flag", parameters))
 
 
-async def recent_closes(cursor: Cursor, asset_id: int, count: int) -> dict[date, float]:
-    """The latest closes of an asset by day."""
-    rows = await run(cursor, "recent_closes", {"asset_id": asset_id, "count": count})
+async def recent_closes(
+    cursor: Cursor, asset_id: int, count: int, before: date | None
+) -> dict[date, float]:
+    """The latest closes of an asset by day, those before a day where one is given."""
+    scope = {"asset_id": asset_id, "count": count, "before": before}
+    rows = await run(cursor, "recent_closes", scope)
     return {row["date"]: row["close"] for row in rows}
 
 

@@ -38,6 +38,9 @@ RECORD = endpoints.symbol_change_history(date.min, date.min).name
 CHANGES_BEFORE = timedelta(days=31)
 """The record of changes is asked for from so long before the list before: neither is punctual."""
 BARS_COMPARED = 60
+CODES_ASKED = 20
+"""Of a list in which more assets have another ISIN or name, and nothing else tells whose they are,
+bars are not asked for: it is the list that has changed."""
 
 
 class Postponed(Exception):
@@ -197,7 +200,13 @@ class SymbolLists:
                 exchange, pair.asset.id, pair.row.code
             ):
                 same_bars[pair.asset.id] = pair.row.code
-        return Proofs(changes, delisted, same_bars)
+        unproved = found.unproved(Proofs(changes, delisted, same_bars))
+        other_bars = set()
+        if len(unproved) <= CODES_ASKED:
+            for asset in unproved:
+                if await self._has_same_bars(exchange, asset.id, asset.code) is False:
+                    other_bars.add(asset.id)
+        return Proofs(changes, delisted, same_bars, other_bars)
 
     async def _rows(self, endpoint: Endpoint, what: str) -> list[object]:
         """The rows of an answer, none where the vendor has nothing. Raises Postponed."""
@@ -224,11 +233,16 @@ class SymbolLists:
         endpoint = endpoints.delisted_symbol_list(exchange.code)
         return parse.listings(await self._rows(endpoint, "lists of delisted symbols")).rows
 
-    async def _has_same_bars(self, exchange: KnownExchange, asset_id: int, code: str) -> bool:
+    async def _has_same_bars(
+        self, exchange: KnownExchange, asset_id: int, code: str
+    ) -> bool | None:
+        """Whether a code's bars are those of an asset; None where it has too few to tell."""
+        # Of later days bars may have come by the code of whoever has it by now.
+        before = exchange.listed_at.date() if exchange.listed_at else None
         async with self.asking.listing.transaction() as cursor:
-            stored = await listing.recent_closes(cursor, asset_id, BARS_COMPARED)
+            stored = await listing.recent_closes(cursor, asset_id, BARS_COMPARED, before)
         if len(stored) < BARS_NEEDED:
-            return False
+            return None
         endpoint = endpoints.eod(f"{code}.{exchange.code}", min(stored), self.now.date())
         fetched = parse.closes(await self._rows(endpoint, f"the bars of {code}"))
         return same_series(stored, fetched)

@@ -2,8 +2,9 @@
 
 A code is no identity: it may be renamed, and given to another company once it is free. So an asset
 leaves its code only by proof (the vendor's record of symbol changes, one ISIN that left and came
-with the same bars, or the vendor's `XYZ_old` for a company whose code was given away); everything
-else is a delisting and a listing.
+with the same bars, the vendor's `XYZ_old` for a company whose code was given away, or, where that
+is not to be had, another ISIN or name with other bars); everything else is a delisting and a
+listing.
 
 First `compare` says what is to be proved, then `settle` what is to be written.
 """
@@ -93,6 +94,16 @@ class Comparison:
     def wants_changes(self) -> bool:
         """Whether codes both left and entered, so that some may have been renamed."""
         return bool((self.left or self.displaced) and self.entered)
+
+    def unproved(self, proofs: "Proofs") -> list[Known]:
+        """Listed assets of which only bars can tell whether the code is another company's now."""
+        moved = {rename.asset.id for rename in _renames(self, proofs)}
+        pairs = {pair.asset.id for pair in self.candidates}
+        return [
+            asset
+            for asset in (*self.displaced, *self.doubtful)
+            if asset.listed and asset.id not in moved | pairs
+        ]
 
     @property
     def wants_delisted(self) -> bool:
@@ -185,6 +196,8 @@ class Proofs:
     """The vendor's list of what is delisted of the exchange."""
     same_bars: Mapping[int, str] = field(default_factory=dict)
     """By asset id the code whose bars are the same."""
+    other_bars: Collection[int] = ()
+    """Ids of assets whose code has other bars than theirs now."""
 
 
 # What is written
@@ -361,7 +374,11 @@ def _renames(found: Comparison, proofs: Proofs) -> list[Rename]:
         for key in blocked:
             del kept[key]
     aside = {holders[rename.code] for rename in kept.values() if rename.code in holders}
-    aside |= {asset for asset in found.displaced if not asset.listed and asset.id not in kept}
+    aside |= {
+        asset
+        for asset in (*found.displaced, *found.doubtful)
+        if (not asset.listed or asset.id in proofs.other_bars) and asset.id not in kept
+    }
     for asset in sorted(aside, key=lambda each: each.id):
         code = _old_code(asset.code, taken)
         taken = taken | {code}

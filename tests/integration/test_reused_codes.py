@@ -276,3 +276,52 @@ def test_a_person_may_say_that_they_are_its_own(given: Given) -> None:
     given.fetch(f"{given.code}_old")
     assert [state for _, _, state in given.findings()] == ["accepted"]
     assert given.bars().items() >= wrong.items()
+
+
+NO_LIST_OF_DELISTED = {
+    "endpoint": "exchange-symbol-list",
+    "query": {"delisted": "1"},
+    "body": "[]",
+}
+
+
+def test_another_company_is_told_by_its_bars_where_the_vendor_does_not_name_the_old_one(
+    given: Given,
+) -> None:
+    """The new one has no ISIN on the list, so its name alone is another."""
+    own = given.bars()
+    reuse(given, NO_LIST_OF_DELISTED)
+
+    given.preflight("run-2")
+
+    assert given.world.value(
+        "SELECT array_agg(status::text) FROM asset_processing_details"
+        " WHERE execution_id = 'run-2' AND operation = 'preflight_bars'"
+    ) == ["success"]
+    assert given.world.value("SELECT code FROM assets WHERE id = %s", given.asset) == (
+        f"{given.code}_old"
+    )
+    assert given.world.asset_id(f"{given.code}.SW") != given.asset
+    assert (given.bars(), given.aside()) == (own, [])
+    # The vendor may have a third company by that code, which is ours.
+    assert given.state()["wanted_to"] is None
+
+
+@pytest.mark.parametrize("said", [{"Isin": "CH0000000009"}, {"Name": "Another Name AG"}], ids=str)
+def test_a_company_with_another_isin_or_name_is_the_same_by_its_bars(
+    given: Given, said: dict[str, str]
+) -> None:
+    world = given.world
+    world.simulator.clock(data=DATA_MOMENT)
+    ticker = f"{given.code}.SW"
+    event = {"kind": "change", "ticker": ticker, "on": str(GIVEN_ON), "set": said}
+    world.simulator.admin("faults", [event])
+    if "Name" in said:
+        world.rows("UPDATE assets SET isin = NULL WHERE id = %s RETURNING id", given.asset)
+
+    given.preflight("run-2")
+
+    assert world.asset_id(ticker) == given.asset
+    assert world.details()[None, "preflight_bars"] == ("success", 1)
+    assert given.state()["needs_prices_reprocess"] == ("Isin" in said)
+    assert given.aside() == []

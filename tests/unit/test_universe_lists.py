@@ -263,8 +263,25 @@ def test_a_new_isin_alone_may_be_the_same_company() -> None:
     assert events(changes) == [("A", "isin_changed")]
 
 
-def test_the_code_of_a_company_long_gone_makes_room_for_the_new_one() -> None:
-    _, changes = settled([known(1, A, listed=False)], [GIVEN])
+def test_a_new_isin_with_other_bars_is_another_company() -> None:
+    found, changes = settled([known(1, A)], [GIVEN], Proofs(other_bars={1}))
+    assert found.unproved(Proofs()) == [known(1, A)]
+    assert renames(changes) == {1: "A_old"}
+    assert [(each.asset.id, each.is_vendors) for each in changes.reused] == [(1, False)]
+    assert events(changes) == [("A", "new"), ("A_old", "delisted"), ("A_old", "renamed")]
+
+
+def test_what_is_proved_otherwise_is_not_asked_for_bars() -> None:
+    old = Proofs(delisted=[replace(A, code="A_old")])
+    found, _ = settled([known(1, A)], [GIVEN])
+    assert found.unproved(old) == []
+    found, _ = settled([known(1, A)], [GIVEN, replace(A, code="AA")])
+    assert found.unproved(Proofs()) == [], "its ISIN came under another code"
+
+
+@pytest.mark.parametrize("comer", [GIVEN, replace(GIVEN, isin=None)], ids=["by ISIN", "by name"])
+def test_the_code_of_a_company_long_gone_makes_room_for_the_new_one(comer: Listing) -> None:
+    _, changes = settled([known(1, A, listed=False)], [comer])
     assert renames(changes) == {1: "A_old"}
     assert events(changes) == [("A", "new"), ("A_old", "renamed")]
 
