@@ -164,9 +164,15 @@ def carry_out(
     with (
         registered(url, execution_id=execution_id, pod="here") as worker,
         Store.open(url, execution_id) as store,
-        Store.open(url, execution_id) as ahead,
     ):
-        ended = run_to_its_end(store, worker, pause, chunk=chunk, ahead=ahead, verify=verified)
+        ended = run_to_its_end(
+            store,
+            worker,
+            pause,
+            chunk=chunk,
+            another=lambda: Store.open(url, execution_id),
+            verify=verified,
+        )
         assert ended is ExitCode.DONE
 
 

@@ -60,10 +60,16 @@ def _run(arguments: Sequence[str], stop: threading.Event) -> tuple[ExitCode, str
                 chosen.database_url, execution_id=chosen.execution_id, pod=chosen.pod
             ) as worker,
             Store.open(chosen.database_url, chosen.execution_id) as store,
-            Store.open(chosen.database_url, chosen.execution_id) as ahead,
         ):
             gc.freeze()  # what is loaded stays
-            code = run(store, worker, pause, chunk=chosen.chunk, ahead=ahead, verify=judge.verified)
+            code = run(
+                store,
+                worker,
+                pause,
+                chunk=chosen.chunk,
+                another=lambda: Store.open(chosen.database_url, chosen.execution_id),
+                verify=judge.verified,
+            )
     except BadSetting as error:
         return ExitCode.BAD_SETTING, str(error)
     except InvalidSpec as error:

@@ -13,6 +13,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
@@ -31,10 +32,11 @@ class JudgeLost(Exception):
 
 
 class JudgeProcess:
-    """Used by one thread at a time."""
+    """Of threads that want a verdict one waits for another."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._one = threading.Lock()
         self.pid = process.pid
 
     @classmethod
@@ -59,8 +61,9 @@ class JudgeProcess:
             return 0.0
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
-            _send((sample, adjusted), self._process.stdin)
-            answer = pickle.load(self._process.stdout)
+            with self._one:
+                _send((sample, adjusted), self._process.stdin)
+                answer = pickle.load(self._process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             self._process.kill()
             code = self._process.wait()

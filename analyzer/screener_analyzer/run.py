@@ -2,20 +2,23 @@
 a history in a few, each of a part of its items), until none is open.
 
 Three chunks are in hand at once: one is read while the one before is computed and the one before
-that is stored. Of a history the next is read when the last part of one is computed. Never fetches
-prices and never plans. Safe to be killed anywhere and started again, also twice at once: items are
-claimed, and a chunk is one transaction.
+that is stored. Of a history the next is read when the last part of one is computed, and two parts
+are stored at once. Never fetches prices and never plans. Safe to be killed anywhere and started
+again, also twice at once: items are claimed, and a chunk is one transaction.
 """
 
 import datetime as dt
 import logging
 import math
 import random
+import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +45,6 @@ HISTORY_VALUES, HISTORY_MORE = 5_800, 30
 that of so many values more than its columns, for its bar."""
 HISTORY_PARTS = 3
 """In so many parts a chunk of a history is stored: each takes more room than all their bars."""
-HISTORY_IN_HAND = 2
-"""So many of them are stored or wait for it, so that there is something to store while what all
-parts of the next chunk have in common is computed."""
 EXTRA_SHARE = 10
 """So many times fewer where `ta` computes what the run names."""
 MOST_DUE = 0.25
@@ -65,7 +65,7 @@ def run(
     pause: Callable[[float], None],
     *,
     chunk: int,
-    ahead: Store,
+    another: Callable[[], AbstractContextManager[Store]],
     verify: Verify,
 ) -> ExitCode:
     """Ends every item of the run and then the slice; DONE or NOT_VERIFIED.
@@ -73,8 +73,9 @@ def run(
     `chunk` items are claimed and stored at once; fewer where every day, or something by `ta`, is
     computed. Three times that is what a killed worker has to do again, and bounds the memory.
 
-    `ahead` claims and reads, `store` does all else, each on a connection of its own, as both are
-    used at once. `verify` holds the sampled rows of a chunk against what the judge computes.
+    `another()` opens a store on a connection of its own, which is used at the same time as `store`:
+    one claims and reads; of a history a second one stores too. `verify` holds the sampled rows of a
+    chunk against what the judge computes; it may be called while another thread is in it.
 
     `pause(seconds)` is called between the steps of a chunk (with 0), also by the thread that stores
     them, and while waiting; it raises Terminated when the process is to end, and then what is
@@ -88,7 +89,7 @@ def run(
         logger.info("the run is done already", extra={"verified": found.verified})
         return ExitCode.DONE if found.verified else ExitCode.NOT_VERIFIED
     try:
-        _end_all_items(store, worker, pause, found, chunk, ahead, verify)
+        _end_all_items(store, worker, pause, found, chunk, another, verify)
     except Terminated:
         store.release(worker.worker_id)
         raise
@@ -261,34 +262,35 @@ class _Reader:
 
 
 class _Ender:
-    """Stores chunks, or parts, in the order in which they come, in a thread of its own, which alone
-    uses the store as long as one is in hand. Nothing of it goes on when the block ends."""
+    """Stores chunks, or parts: as many at once as it has stores, each of which no one else uses as
+    long as it is at it. They are begun in the order in which they come. Nothing of it goes on when
+    the block ends."""
 
     def __init__(
         self,
-        store: Store,
+        stores: Sequence[Store],
         worker: Worker,
         found: Slice,
         pause: Callable[[float], None],
         verify: Verify,
-        most: int,
     ) -> None:
-        """`most`: so many are in hand at most."""
-        self._store = store
+        self._idle = SimpleQueue[Store]()
+        for store in stores:
+            self._idle.put(store)
+        self._most = len(stores)
         self._worker = worker
         self._found = found
         self._pause = pause
         self._verify = verify
-        self._most = most
-        self._thread = ThreadPoolExecutor(1, "store")
-        self._in_hand: deque[Future[int]] = deque()
-        self._items = 0
+        self._threads = ThreadPoolExecutor(self._most, "store")
+        self._in_hand: list[Future[int]] = []
+        self._counting, self._items = threading.Lock(), 0
 
     def __enter__(self) -> "_Ender":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._thread.shutdown()
+        self._threads.shutdown()
         # What went wrong in it comes before why its result was not waited for.
         for ended in self._in_hand:
             failed = ended.exception()
@@ -298,28 +300,32 @@ class _Ender:
     def wait(self, *, for_all: bool) -> list[int]:
         """Waits for all in hand, or until another may come: how many items of each have ended.
         Raises what went wrong."""
-        ended = []
+        counts = []
         while self._in_hand and (for_all or len(self._in_hand) == self._most):
-            ended.append(self._in_hand.popleft().result())
-        return ended
+            for ended in wait(self._in_hand, return_when=FIRST_COMPLETED).done:
+                self._in_hand.remove(ended)
+                counts.append(ended.result())
+        return counts
 
     def end(self, part: Part) -> None:
-        """Begins to end one, as fewer than `most` are in hand; see MOST_DUE. Raises
-        DatabaseUnreachable if the worker has lost its lock."""
+        """Begins to end one, as a store is idle; see MOST_DUE. Raises DatabaseUnreachable if the
+        worker has lost its lock."""
         assert len(self._in_hand) < self._most, "one is ended when one before it is"
         self._worker.check()
-        before = self._in_hand[-1] if self._in_hand else None
-        self._in_hand.append(self._thread.submit(self._end, part, before))
+        self._in_hand.append(self._threads.submit(self._end, part))
         if _is_large(part.chunk):
-            wait([self._in_hand[-1]])
+            wait(self._in_hand)
 
-    def _end(self, part: Part, before: Future[int] | None) -> int:
-        if before is not None:
-            before.result()  # where that has failed this is not begun
-        ended = _end_part(self._store, self._worker, part, self._found, self._pause, self._verify)
+    def _end(self, part: Part) -> int:
+        store = self._idle.get_nowait()
+        try:
+            ended = _end_part(store, self._worker, part, self._found, self._pause, self._verify)
+        finally:
+            self._idle.put(store)
         if ended:
-            self._items += ended
-            logger.info("chunk stored", extra={"items": ended, "items_total": self._items})
+            with self._counting:
+                self._items += ended
+                logger.info("chunk stored", extra={"items": ended, "items_total": self._items})
         return ended
 
 
@@ -329,16 +335,18 @@ def _end_all_items(
     pause: Callable[[float], None],
     found: Slice,
     size: int,
-    ahead: Store,
+    another: Callable[[], AbstractContextManager[Store]],
     verify: Verify,
 ) -> None:
     spec = found.spec
     size = part_size(spec, size, dt.datetime.now(dt.UTC).date())
-    claimed, most = (size, 1) if spec.since is None else (size * HISTORY_PARTS, HISTORY_IN_HAND)
-    with (
-        _Reader(ahead, worker.worker_id, spec, claimed) as reader,
-        _Ender(store, worker, found, pause, verify, most) as ender,
-    ):
+    with ExitStack() as opened:
+        ahead, stores, claimed = opened.enter_context(another()), [store], size
+        if spec.since is not None:
+            stores.append(opened.enter_context(another()))
+            claimed *= HISTORY_PARTS
+        reader = opened.enter_context(_Reader(ahead, worker.worker_id, spec, claimed))
+        ender = opened.enter_context(_Ender(stores, worker, found, pause, verify))
         parts: Iterator[Part] = iter(())
         while True:
             pause(0)

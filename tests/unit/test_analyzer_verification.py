@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -83,6 +84,16 @@ def test_a_process_of_its_own_says_the_same(process: JudgeProcess) -> None:
     )  # fmt: skip
     assert process.verified([sampled()], "all") == 0, "it goes on after a mismatch"
     assert process.verified([], "all") == 0
+
+
+def test_each_of_two_threads_is_told_of_its_own_rows(process: JudgeProcess) -> None:
+    rsi = sampled().values["rsi_14"]
+    assert rsi is not None
+    samples = [[sampled(rsi_14=rsi + n * 1e-6)] for n in range(8)]
+    with ThreadPoolExecutor(2) as threads:
+        said = list(threads.map(lambda sample: process.verified(sample, "all"), samples))
+    assert said == [verified(sample, "all") for sample in samples]
+    assert len(set(said)) == len(samples)
 
 
 def test_a_process_that_is_gone_verifies_nothing() -> None:
