@@ -155,7 +155,8 @@ class Exponential:
         following += np.multiply(values, self._alpha, out=self._part)
         if self._whole != 1.0:
             following /= self._whole
-        if np.equal(self.now, values, out=self._equal).any():
+        # To count them takes a third of the time of `any`.
+        if np.count_nonzero(np.equal(self.now, values, out=self._equal)):
             np.copyto(following, self.now, where=self._equal)
         self.now, self._next = following, self.now
         return following
@@ -203,7 +204,7 @@ class Gappy:
             np.copyto(following, self.now, where=~there)
             np.copyto(self._weight, 1.0, where=there)
             self._plain = bool(there.all())
-        if np.equal(self.now, values, out=begun).any():
+        if np.count_nonzero(np.equal(self.now, values, out=begun)):
             np.copyto(following, self.now, where=begun)
         self.now, self._next = following, self.now
         return following
@@ -510,7 +511,7 @@ class _DirectionalWalk(Walk):
         self._ranges.step(number)
         # Only the greater of the two moves counts; neither where they are equal.
         np.maximum(np.maximum(rises, falls, out=moves), self._zeros, out=moves)
-        if np.equal(rises, falls, out=self._equal).any():
+        if np.count_nonzero(np.equal(rises, falls, out=self._equal)):
             np.copyto(moves, 0.0, where=self._equal)
         rises -= falls
         sign = np.bitwise_and(rises.view(np.int64), self._sign, out=signed.view(np.int64))
