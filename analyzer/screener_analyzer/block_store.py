@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 
 from screener_analyzer import binary, columns
 from screener_analyzer.bars import Bars
-from screener_analyzer.binary import day_of
+from screener_analyzer.binary import day_of, days_of
 from screener_analyzer.panel import chunks
 from screener_analyzer.registry import LONGEST_HISTORY
 from screener_analyzer.states import States
@@ -27,7 +27,7 @@ LATER_BARS = 20
 """A block is made anew with so many later bars, or up to as many again, by the asset's id: not all
 on one day."""
 GROUP = 200
-"""How many blocks are in hand at once."""
+"""How many blocks are asked for, or made, at once."""
 
 
 class Blocks(NamedTuple):
@@ -61,27 +61,20 @@ class BlockStore:
         """The bars up to a day of those assets that have a block; of those `ends` only that have
         what was carried."""
         found = Blocks({}, {}, {}, dict.fromkeys(asset_ids))
-        for part in chunks(len(asset_ids), GROUP):
-            self._read_some(asset_ids[part], until, found, ends)
-        return found
-
-    def _read_some(
-        self, asset_ids: Sequence[int], until: dt.date, found: Blocks, ends: bool
-    ) -> None:
         with self._connection.cursor(binary=True) as cursor:
             blocks = cursor.execute(
                 query("analyzer/read_blocks"),
                 {"asset_ids": columns.integers(asset_ids), "until": until},
             ).fetchall()
             if not blocks:
-                return
-            its = columns.integers([block[0] for block in blocks])
+                return found
+            # Not in groups: to plan it takes longer than to read a group's.
             later: dict[int, bytes] = dict(
                 cursor.execute(
                     query("analyzer/read_bars_after"),
                     {
-                        "asset_ids": its,
-                        "after": [block[1] for block in blocks],
+                        "asset_ids": columns.integers([block[0] for block in blocks]),
+                        "after": columns.dates([days_of(block[1]) for block in blocks]),
                         "first": min(block[1] for block in blocks),
                         "until": until,
                     },
@@ -102,11 +95,14 @@ class BlockStore:
                         begin = max(surplus, bars + later_bars - TAIL)
                         found.left_out[asset_id] = begin - surplus
                 begins.append(begin * binary.PACKED.itemsize)
-            for asset_id, bars in cursor.execute(
-                query("analyzer/read_block_bars"),
-                {"asset_ids": its, "begins": columns.integers(begins)},
-            ):
-                found.packed[asset_id] = bars + later.get(asset_id, b"")
+            for part in chunks(len(blocks), GROUP):
+                its = [block[0] for block in blocks[part]]
+                for asset_id, packed in cursor.execute(
+                    query("analyzer/read_block_bars"),
+                    {"asset_ids": columns.integers(its), "begins": columns.integers(begins[part])},
+                ):
+                    found.packed[asset_id] = packed + later.get(asset_id, b"")
+        return found
 
     def keep(
         self,
