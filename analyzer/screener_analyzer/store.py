@@ -138,6 +138,8 @@ class Store:
     def open(cls, dsn: str, execution_id: str) -> Iterator["Store"]:
         """Raises DatabaseUnreachable, or BadSetting if `dsn` is no connection string."""
         with connect(dsn, application_name="screener-analyze", autocommit=True) as connection:
+            connection.prepare_threshold = 0  # at its first use
+            connection.execute(query("analyzer/plan_once"))
             yield cls(connection, execution_id)
 
     def start_slice(self) -> Slice | None:
