@@ -60,7 +60,18 @@ class Bars:
 
     def only(self, assets: NDArray[np.bool_]) -> "Bars":
         """The bars of some of the assets, and none of the others, which are still there."""
-        return self.where(np.repeat(assets, self.lengths))
+        if assets.all():
+            return self
+        kept = np.flatnonzero(np.repeat(assets, self.lengths))
+        return Bars(
+            self.dates[kept],
+            self.values.T[:, kept].T,
+            np.where(assets, self.lengths, 0),
+            self.splits[kept],
+            self.benchmark[kept],
+            self.minor_units,
+            self.left_out,
+        )
 
     def where(self, kept: NDArray[np.bool_]) -> "Bars":
         """Some of the bars of all the assets."""

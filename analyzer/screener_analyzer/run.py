@@ -431,8 +431,7 @@ def _fail_part(
 ) -> int:
     with store.taken(worker.worker_id, chunk.works) as taken:
         ended = [
-            replace(
-                result,
+            result._replace(
                 state="failed",
                 error_code=ErrorCode.VERIFY_MISMATCH,
                 message=mismatch.message,

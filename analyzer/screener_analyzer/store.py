@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
@@ -55,8 +55,7 @@ class Slice:
     spec: Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """A claimed item."""
 
     item_id: int
@@ -110,8 +109,7 @@ class Chunk:
         return replace(self, bars=bars, histories=None, known=None, walked=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """How a claimed item ends."""
 
     work: Work
@@ -174,7 +172,7 @@ class Store:
             ).fetchall()
             if not held:
                 return None
-            works = tuple(Work(*row[:7]) for row in held)
+            works = tuple(Work._make(row[:7]) for row in held)
             read_at = held[0][8]
             newest = max((row[7] for row in held if row[7] is not None), default=None)
             blocks, walked = Blocks({}, {}, {}, {}), None
