@@ -1,10 +1,11 @@
 """The loop: claim and read a chunk of items, compute it, store and verify it in one transaction (of
 a history in a few, each of a part of its items), until none is open.
 
-Three chunks are in hand at once: one is read while the one before is computed and the one before
-that is stored. Of a history the next is read when the last part of one is computed, and two parts
-are stored at once. Never fetches prices and never plans. Safe to be killed anywhere and started
-again, also twice at once: items are claimed, and a chunk is one transaction.
+Four chunks are in hand at once: one is read while the one before is computed and the two before
+that are stored, each on a connection of its own: while one is verified Postgres takes the rows of
+the other. Of a history the next is read when the last part of one is computed. Never fetches prices
+and never plans. Safe to be killed anywhere and started again, also twice at once: items are
+claimed, and a chunk is one transaction.
 """
 
 import datetime as dt
@@ -49,7 +50,7 @@ EXTRA_SHARE = 10
 """So many times fewer where `ta` computes what the run names."""
 MOST_DUE = 0.25
 """A chunk of which blocks of bars are due for a larger part is stored before the next is computed:
-memory would have to hold the bars of three chunks, as on the first day of all assets. Nor is memory
+memory would have to hold the bars of four chunks, as on the first day of all assets. Nor is memory
 kept for the next then, nor where there is a history."""
 WAIT_S = 1.0
 """Between two looks at items that another worker holds, or whose assets are being written."""
@@ -71,10 +72,10 @@ def run(
     """Ends every item of the run and then the slice; DONE or NOT_VERIFIED.
 
     `chunk` items are claimed and stored at once; fewer where every day, or something by `ta`, is
-    computed. Three times that is what a killed worker has to do again, and bounds the memory.
+    computed. Four times that is what a killed worker has to do again, and bounds the memory.
 
     `another()` opens a store on a connection of its own, which is used at the same time as `store`:
-    one claims and reads; of a history a second one stores too. `verify` holds the sampled rows of a
+    one claims and reads, a second one stores too. `verify` holds the sampled rows of a
     chunk against what the judge computes; it may be called while another thread is in it.
 
     `pause(seconds)` is called between the steps of a chunk (with 0), also by the thread that stores
@@ -341,10 +342,8 @@ def _end_all_items(
     spec = found.spec
     size = part_size(spec, size, dt.datetime.now(dt.UTC).date())
     with ExitStack() as opened:
-        ahead, stores, claimed = opened.enter_context(another()), [store], size
-        if spec.since is not None:
-            stores.append(opened.enter_context(another()))
-            claimed *= HISTORY_PARTS
+        ahead, stores = opened.enter_context(another()), [store, opened.enter_context(another())]
+        claimed = size if spec.since is None else size * HISTORY_PARTS
         reader = opened.enter_context(_Reader(ahead, worker.worker_id, spec, claimed))
         ender = opened.enter_context(_Ender(stores, worker, found, pause, verify))
         parts: Iterator[Part] = iter(())
