@@ -2,6 +2,7 @@
 each step is a whole run: preflight, plan, groups, close, by the programs' own code in this process.
 """
 
+import asyncio
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -77,9 +78,12 @@ class Year:
                 operator.step()
                 if operator.ended():
                     return
-                for (owner, kind, group), code in list(self._codes.items()):
-                    if code is None:
-                        self._codes[owner, kind, group] = await self._work(owner, kind, group)
+                due = [job for job, code in self._codes.items() if code is None]
+                for job in due:
+                    self._codes[job] = await self._work(*job)
+                if not due:
+                    # The operator before may hold its fence until Postgres has seen it leave.
+                    await asyncio.sleep(0.1)
         finally:
             operator.die()
         raise AssertionError(f"{uid} never ended: {self._codes}")

@@ -117,6 +117,22 @@ def test_a_listing_is_there_from_the_start_and_series_of_reference_never(market:
     assert market.execute("SELECT ticker FROM v_screener").fetchall() == []
 
 
+def test_the_row_of_a_newest_bar_that_is_taken_away_is_not_the_newest(market: Owner) -> None:
+    asset = add_listing(market, "A.US", {"last_bar": DAY, "rsi_14": 99.0})
+    days = [DAY - timedelta(days=n) for n in range(3)]
+    for day in days[1:]:
+        add_indicators(market, asset, day, {"rsi_14": 50.0})
+    for day in days:
+        market.execute("INSERT INTO stock_prices VALUES (%s, %s, 1, 1, 1, 1, 1, 0)", [asset, day])
+    taken = "DELETE FROM stock_prices WHERE asset_id = %s AND date = %s"
+    market.execute(taken, [asset, days[2]])
+    assert seen(market, "A.US", "last_bar", "rsi_14") == (DAY, 99.0)
+    assert market.execute("SELECT count(*) FROM technical_indicators").fetchone() == (3,)
+    market.execute(taken, [asset, DAY])
+    assert seen(market, "A.US", "last_bar", "rsi_14") == (days[1], 50.0)
+    assert market.execute("SELECT count(*) FROM technical_indicators").fetchone() == (2,)
+
+
 def test_what_a_row_says(market: Owner) -> None:
     newest = add_calendar(market)[-1]
     add_listing(

@@ -79,6 +79,23 @@ CREATE TRIGGER states_end_with_changed AFTER UPDATE ON financial_screener.stock_
 CREATE TRIGGER states_end_with_gone AFTER DELETE ON financial_screener.stock_prices
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_bars();
 
+-- An asset's newest bars were taken away: their rows go with them, as screens read the newest row. Rows of earlier days stay as they were
+-- computed, until a run with spec.history computes them again.
+CREATE FUNCTION financial_screener.end_rows_of_bars() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM financial_screener.technical_indicators AS of_day
+    USING changed
+    WHERE of_day.asset_id = changed.asset_id AND of_day.calculation_date = changed.date
+      AND NOT EXISTS (
+          SELECT FROM financial_screener.stock_prices AS bar WHERE bar.asset_id = changed.asset_id AND bar.date >= changed.date
+      );
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER rows_end_with_gone AFTER DELETE ON financial_screener.stock_prices
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_rows_of_bars();
+
 CREATE FUNCTION financial_screener.end_all_states() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -139,5 +156,5 @@ GRANT SELECT ON financial_screener.indicator_states TO screener_operator, screen
 GRANT INSERT, UPDATE ON financial_screener.indicator_states TO screener_analyzer;
 REVOKE EXECUTE ON FUNCTION
     financial_screener.end_states_of_bars(), financial_screener.end_all_states(), financial_screener.end_states_of_holes(),
-    financial_screener.end_states_of_sessions()
+    financial_screener.end_states_of_sessions(), financial_screener.end_rows_of_bars()
     FROM PUBLIC;
