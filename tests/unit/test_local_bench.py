@@ -1,9 +1,12 @@
 """How figures are printed, and that each topic of the bench can be asked for alone."""
 
+import sys
+
 import pytest
 
 from screener_local import bench
 from screener_local.bench.figures import Figure
+from screener_local.bench.measured import measured
 from screener_local.errors import LocalError
 
 
@@ -37,3 +40,16 @@ def test_every_figure_belongs_to_one_topic_and_can_be_asked_for_alone() -> None:
 def test_what_no_topic_measures_is_named_with_what_there_is() -> None:
     with pytest.raises(LocalError, match="ONLY=nonsense: one of operator, "):
         bench.topics("nonsense")
+
+
+def test_the_memory_of_a_program_is_that_of_its_children_too_and_of_each_file_once() -> None:
+    child = "import time; own = b'x' * 60_000_000; time.sleep(1)"
+    alone = measured("child", [sys.executable, "-c", child])
+    program = (
+        "import subprocess, sys; own = b'x' * 60_000_000;"
+        f" subprocess.run([sys.executable, '-c', {child!r}])"
+    )
+    both = measured("program", [sys.executable, "-c", program])
+    # 57 MiB each, and the interpreter's own pages; those of its files are the same.
+    assert 57 < both.mib - alone.mib < 75
+    assert both.seconds > 1

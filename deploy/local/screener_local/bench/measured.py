@@ -5,10 +5,13 @@ program among what the program had.
 """
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,14 +22,18 @@ from time import perf_counter
 
 from screener_local.errors import PartFailed
 
-LOOK_S = 0.02
+LOOK_S, FILES_S = 0.02, 0.5
+"""Between two looks at a process, and at the files that it maps."""
+MAPPED = re.compile(r"[0-9a-f]+-[0-9a-f]+ (?:\S+ +){4}(.*)")
+RESIDENT = re.compile(r"(Rss|Anonymous): +(\d+) kB")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     seconds: float
     mib: float
-    """The most that was resident of it and its children at a time; what they share counts twice."""
+    """The most that was resident of it and its children at a time; pages of files once, as the
+    kernel counts a container."""
     output: str
     """Standard output."""
 
@@ -64,9 +71,12 @@ def main() -> int:
 
 def _most_resident(pid: int, ended: Event) -> int:
     """Bytes."""
-    most = 0
+    most, files, files_at = 0, 0, -math.inf
     while not ended.wait(LOOK_S):
-        most = max(most, sum(map(_resident, _family(pid))))
+        family = list(_family(pid))
+        if perf_counter() - files_at > FILES_S:
+            files, files_at = _of_files(family), perf_counter()
+        most = max(most, files + sum(map(_own, family)))
     return most
 
 
@@ -79,10 +89,28 @@ def _family(pid: int) -> Iterator[int]:
                 yield from _family(int(child))
 
 
-def _resident(pid: int) -> int:
+def _own(pid: int) -> int:
+    """What of it is of no file."""
     with suppress(OSError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * getpagesize()
+        _, resident, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
+        return (resident - shared) * getpagesize()
     return 0
+
+
+def _of_files(family: Iterable[int]) -> int:
+    """Of each file that one of them maps, what is resident of it where most is."""
+    most: Counter[str] = Counter()
+    for pid in family:
+        its: Counter[str] = Counter()
+        with suppress(OSError):
+            file = ""
+            for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+                if mapped := MAPPED.match(line):
+                    file = mapped[1]
+                elif file and (found := RESIDENT.match(line)):
+                    its[file] += int(found[2]) if found[1] == "Rss" else -int(found[2])
+        most |= its
+    return most.total() * 1024
 
 
 if __name__ == "__main__":
