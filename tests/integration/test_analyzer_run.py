@@ -4,6 +4,7 @@ import math
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from analyzer_world import (
     add_bars,
     add_split,
     analyze,
+    carry_out,
     details,
     environment,
     everything,
@@ -908,6 +910,23 @@ def test_a_run_whose_judge_is_killed_stops_and_counts_nothing_that_was_not_verif
     assert stored_count(owner) == 0
     assert analyze(analyzer_url, "run").code == 0
     assert_all_done_once(owner, "run", many)
+
+
+def test_what_is_planned_while_tables_are_empty_reads_by_keys_when_they_have_grown(
+    owner: Owner, analyzer_url: str, many: dict[str, int]
+) -> None:
+    since = FIRST_DAY + timedelta(days=5)
+    plan(owner, "run", spec={"history": {"from": since.isoformat()}})
+    owner.execute(
+        "SELECT financial_screener.ensure_partitions(%s, %s)",
+        [FIRST_DAY, FIRST_DAY + timedelta(days=max(many.values()))],
+    )
+    owner.execute("ANALYZE financial_screener.technical_indicators")
+    scans = "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname ~ '^technical_indicators_'"
+    before = value(owner, scans)
+    carry_out(analyzer_url, "run", chunk=100)
+    time.sleep(1.5)  # statistics are told within a second
+    assert value(owner, scans) == before
 
 
 # --- settings, rights, words ------------------------------------------------------------------
