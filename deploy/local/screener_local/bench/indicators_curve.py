@@ -95,7 +95,7 @@ def compute_universe(assets: int, *, first: bool) -> float:
     size = binary.PACKED.itemsize
     packed = packed_bars(min(assets, CHUNK), LONGEST_HISTORY + 1)
     before = [bars[:-size] for bars in packed]
-    now = [bars[size if first else -(TAIL + 1) * size :] for bars in packed]
+    now = [bars[size if first else -TAIL * size :] for bars in packed]
     carried: dict[int, Carried] = {}
     if not first:
         for length in {len(part) for part in _parts(before, assets)}:
