@@ -131,6 +131,12 @@ def test_the_row_of_a_newest_bar_that_is_taken_away_is_not_the_newest(market: Ow
     market.execute(taken, [asset, DAY])
     assert seen(market, "A.US", "last_bar", "rsi_14") == (days[1], 50.0)
     assert market.execute("SELECT count(*) FROM technical_indicators").fetchone() == (2,)
+    # A transaction that replaces a history takes none away.
+    market.execute("SET CONSTRAINTS financial_screener.row_ends_with_gone DEFERRED")
+    market.execute("DELETE FROM stock_prices WHERE asset_id = %s", [asset])
+    market.execute("INSERT INTO stock_prices VALUES (%s, %s, 1, 1, 1, 1, 1, 0)", [asset, days[1]])
+    market.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    assert market.execute("SELECT count(*) FROM technical_indicators").fetchone() == (2,)
 
 
 def test_what_a_row_says(market: Owner) -> None:

@@ -79,22 +79,19 @@ CREATE TRIGGER states_end_with_changed AFTER UPDATE ON financial_screener.stock_
 CREATE TRIGGER states_end_with_gone AFTER DELETE ON financial_screener.stock_prices
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_states_of_bars();
 
--- An asset's newest bars were taken away: their rows go with them, as screens read the newest row. Rows of earlier days stay as they were
--- computed, until a run with spec.history computes them again.
-CREATE FUNCTION financial_screener.end_rows_of_bars() RETURNS trigger
+-- An asset's newest bar was taken away: its row goes with it, as screens read the newest row. Rows of earlier days stay as they were
+-- computed, until a run with spec.history computes them again. At the end of the transaction: one that replaces a history takes none away.
+CREATE FUNCTION financial_screener.end_row_of_bar() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    DELETE FROM financial_screener.technical_indicators AS of_day
-    USING changed
-    WHERE of_day.asset_id = changed.asset_id AND of_day.calculation_date = changed.date
-      AND NOT EXISTS (
-          SELECT FROM financial_screener.stock_prices AS bar WHERE bar.asset_id = changed.asset_id AND bar.date >= changed.date
-      );
+    IF NOT EXISTS (SELECT FROM financial_screener.stock_prices AS bar WHERE bar.asset_id = OLD.asset_id AND bar.date >= OLD.date) THEN
+        DELETE FROM financial_screener.technical_indicators WHERE asset_id = OLD.asset_id AND calculation_date = OLD.date;
+    END IF;
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER rows_end_with_gone AFTER DELETE ON financial_screener.stock_prices
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.end_rows_of_bars();
+CREATE CONSTRAINT TRIGGER row_ends_with_gone AFTER DELETE ON financial_screener.stock_prices
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION financial_screener.end_row_of_bar();
 
 CREATE FUNCTION financial_screener.end_all_states() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -156,5 +153,5 @@ GRANT SELECT ON financial_screener.indicator_states TO screener_operator, screen
 GRANT INSERT, UPDATE ON financial_screener.indicator_states TO screener_analyzer;
 REVOKE EXECUTE ON FUNCTION
     financial_screener.end_states_of_bars(), financial_screener.end_all_states(), financial_screener.end_states_of_holes(),
-    financial_screener.end_states_of_sessions(), financial_screener.end_rows_of_bars()
+    financial_screener.end_states_of_sessions(), financial_screener.end_row_of_bar()
     FROM PUBLIC;
