@@ -63,15 +63,7 @@ class Bars:
         if assets.all():
             return self
         kept = np.flatnonzero(np.repeat(assets, self.lengths))
-        return Bars(
-            self.dates[kept],
-            self.values.T[:, kept].T,
-            np.where(assets, self.lengths, 0),
-            self.splits[kept],
-            self.benchmark[kept],
-            self.minor_units,
-            self.left_out,
-        )
+        return self._kept(kept, np.where(assets, self.lengths, 0))
 
     def where(self, kept: NDArray[np.bool_]) -> "Bars":
         """Some of the bars of all the assets."""
@@ -79,12 +71,18 @@ class Bars:
             return self
         before = np.concatenate([[0], np.cumsum(kept)])
         ends = np.cumsum(self.lengths)
+        return self._kept(kept, before[ends] - before[ends - self.lengths])
+
+    def _kept(
+        self, bars: NDArray[np.bool_] | NDArray[np.intp], lengths: NDArray[np.intp]
+    ) -> "Bars":
+        """Some of the bars, so many of each asset."""
         return Bars(
-            self.dates[kept],
-            self.values.T[:, kept].T,
-            before[ends] - before[ends - self.lengths],
-            self.splits[kept],
-            self.benchmark[kept],
+            self.dates[bars],
+            self.values.T[:, bars].T,
+            lengths,
+            self.splits[bars],
+            self.benchmark[bars],
             self.minor_units,
             self.left_out,
         )

@@ -4,6 +4,7 @@ import math
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -800,13 +801,20 @@ def test_a_killed_worker_is_replaced_and_its_chunk_done_once(
     assert_all_done_once(owner, "run", many)
 
 
-def test_a_worker_that_is_asked_to_end_gives_back_its_claims(
-    owner: Owner, analyzer_url: str, many: dict[str, int]
-) -> None:
+@contextmanager
+def held_in_its_first_chunk(owner: Owner, analyzer_url: str) -> Iterator["subprocess.Popen[str]"]:
+    """A program that has claimed the first chunk of `run` and cannot store it in the block."""
     plan(owner, "run")
     with nobody_stores(owner, "min"):
         process = start(environment(analyzer_url, "run", CHUNK="100"))
         until(lambda: claimed_count(owner) in (100, 190))
+        yield process
+
+
+def test_a_worker_that_is_asked_to_end_gives_back_its_claims(
+    owner: Owner, analyzer_url: str, many: dict[str, int]
+) -> None:
+    with held_in_its_first_chunk(owner, analyzer_url) as process:
         process.send_signal(signal.SIGTERM)
     ended = wait(process)
     assert ended.code == 143
@@ -876,13 +884,10 @@ def test_an_asset_that_is_being_written_is_computed_when_its_writer_is_done(
 def test_a_worker_that_lost_its_lock_stops(
     owner: Owner, analyzer_url: str, many: dict[str, int]
 ) -> None:
-    plan(owner, "run")
     with (
-        nobody_stores(owner, "min"),
+        held_in_its_first_chunk(owner, analyzer_url) as process,
         psycopg.connect(analyzer_url, autocommit=True) as same_login,
     ):
-        process = start(environment(analyzer_url, "run", CHUNK="100"))
-        until(lambda: claimed_count(owner) in (100, 190))
         same_login.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'screener-analyze lock' AND datname = current_database()"
@@ -897,10 +902,7 @@ def test_a_worker_that_lost_its_lock_stops(
 def test_a_run_whose_judge_is_killed_stops_and_counts_nothing_that_was_not_verified(
     owner: Owner, analyzer_url: str, many: dict[str, int]
 ) -> None:
-    plan(owner, "run")
-    with nobody_stores(owner, "min"):
-        process = start(environment(analyzer_url, "run", CHUNK="100"))
-        until(lambda: claimed_count(owner) in (100, 190))
+    with held_in_its_first_chunk(owner, analyzer_url) as process:
         of_threads = Path(f"/proc/{process.pid}/task").glob("*/children")
         (judge,) = [int(pid) for of_thread in of_threads for pid in of_thread.read_text().split()]
         os.kill(judge, signal.SIGKILL)
