@@ -7,7 +7,7 @@ import os
 from datetime import date, timedelta
 
 import chaos_schedule
-from chaos_schedule import Schedule
+from chaos_schedule import Fault, Schedule
 from chaos_world import Chaos, Runs, Scenario, differences, spec
 from simulator_fixture import Simulator
 
@@ -141,7 +141,85 @@ def steady_day(simulator: Simulator) -> Scenario:
     )
 
 
-SCENARIOS = {"first": first_load, "one": one_run, "scarce": scarce, "day": steady_day}
+LISTS: tuple[Fault, ...] = (
+    {"endpoint": "exchange-symbol-list", "symbol": "IR"},
+    {"endpoint": "exchange-symbol-list", "symbol": "IR", "query": {"delisted": "1"}},
+    {"endpoint": "eod", "until": f"{TUESDAY + timedelta(days=1)}T08:10:01+00:00"},
+    {"endpoint": "bulk-fundamentals"},
+)
+"""Answers of whole exchanges, and the bars by which a list's doubts are told."""
+
+
+def changed_lists(simulator: Simulator, *, truncated: bool = False) -> Scenario:
+    """Two sessions in which listings come, leave, are renamed and change, and a code is given to
+    another company; fundamentals come by pages.
+    `truncated`: the first list that shows it is not believed.
+    """
+    lisbon = codes(simulator, "LS", 12)
+    groups = {"dublin": ["IR"], "lisbon": ("LS", lisbon)}
+    friday = MONDAY - timedelta(days=3)
+    wednesday, thursday = TUESDAY + timedelta(days=1), TUESDAY + timedelta(days=2)
+    span = {"from": friday.isoformat(), "to": wednesday.isoformat()}
+    rows = [
+        row
+        for row in simulator.get("exchange-symbol-list/IR").json()
+        if row["Type"] == "Common Stock"
+        and len(simulator.get(f"eod/{row['Code']}.IR", **span).json()) == 4
+    ]
+    known = [row["Code"] for row in rows if row["Isin"]]
+    unknown = [row["Code"] for row in rows if not row["Isin"]]
+    first, second = ({"on": day.isoformat()} for day in (TUESDAY, thursday))
+    events: list[Fault] = [
+        {"kind": "granted", "endpoint": "bulk-fundamentals"},
+        {"kind": "listing", "ticker": "NEWCO.IR", **first},
+        {"kind": "delisting", "ticker": f"{known[0]}.IR", **first},
+        {"kind": "rename", "ticker": f"{known[1]}.IR", "code": "RENAMED", **first},
+        {"kind": "reuse", "ticker": f"{known[2]}.IR", **first},
+        {"kind": "change", "ticker": f"{known[3]}.IR", "set": {"Isin": "IE0000000001"}, **first},
+        {"kind": "change", "ticker": f"{unknown[0]}.IR", "set": {"Name": "Anew plc"}, **first},
+        {"kind": "reuse", "ticker": f"{unknown[1]}.IR", **second},
+        {"kind": "rename", "ticker": f"{known[4]}.IR", "code": "LATER", **second},
+        {"kind": "delisting", "ticker": f"{known[5]}.IR", **second},
+        {"kind": "change", "ticker": f"{known[6]}.IR", "set": {"Currency": "USD"}, **second},
+    ]
+    if truncated:
+        events.append(
+            {
+                "kind": "list_truncated", "exchange": "IR", "share": 0.1,
+                "from": f"{wednesday}T00:00:00+00:00", "until": f"{thursday}T00:00:00+00:00",
+            }
+        )  # fmt: skip
+    return Scenario(
+        "truncated" if truncated else "lists",
+        (
+            "NEWCO.IR", "RENAMED.IR", f"{known[1]}.IR", f"{known[2]}.IR", f"{known[2]}_old.IR",
+            f"{known[4]}.IR", f"{unknown[1]}.IR", f"{lisbon[0]}.LS",
+        ),
+        tuple(
+            Runs(morning_after(day), (spec(day, SHORT, BOTH, groups),))
+            for day in (TUESDAY, wednesday)
+        ),
+        (Runs(morning_after(friday), (spec(friday, SHORT, ("prices",), groups),)),),
+        tuple(events),
+        aimed_at=LISTS,
+        # Else the first page is the question whether the plan has them, and the other waits for it.
+        in_plan=() if truncated else ("bulk-fundamentals",),
+    )  # fmt: skip
+
+
+def truncated_list(simulator: Simulator) -> Scenario:
+    """The same, where the first list that shows it is truncated."""
+    return changed_lists(simulator, truncated=True)
+
+
+SCENARIOS = {
+    "first": first_load,
+    "one": one_run,
+    "scarce": scarce,
+    "day": steady_day,
+    "lists": changed_lists,
+    "truncated": truncated_list,
+}
 
 
 def assert_survives(chaos: Chaos, name: str, seed: int) -> None:
@@ -149,7 +227,11 @@ def assert_survives(chaos: Chaos, name: str, seed: int) -> None:
     chaos.simulator.reset()
     scenario = SCENARIOS[name](chaos.simulator)
     schedule = chaos_schedule.make(
-        seed, len(scenario.stages), scenario.symbols, shared=name != "day"
+        seed,
+        len(scenario.stages),
+        scenario.symbols,
+        shared=name != "day",
+        aimed_at=scenario.aimed_at,
     )
     try:
         assert_same(chaos, scenario, schedule)

@@ -74,14 +74,51 @@ BLOWS = (
 )
 
 
-def make(seed: int, stages: int, symbols: Sequence[str], *, shared: bool = True) -> Schedule:
+def make(
+    seed: int,
+    stages: int,
+    symbols: Sequence[str],
+    *,
+    shared: bool = True,
+    aimed_at: Sequence[Fault] = (),
+) -> Schedule:
     """The schedule of a seed. `symbols`: tickers that faults may pick; `shared`: whether others
-    may use the key, too.
+    may use the key, too; `aimed_at`: answers of whole exchanges that a share of the faults and, as
+    most of them come early, of the blows is aimed at.
     """
     dice = random.Random(f"chaos-{seed}")
     soft = dice.random() < 0.6
     made = [_stage(dice, symbols, soft) for _ in range(stages)]
-    return Schedule(seed, tuple(_of_the_key(seed, made) if shared else made), soft)
+    if shared:
+        made = _of_the_key(seed, made)
+    if aimed_at:
+        made = _of_exchanges(seed, made, aimed_at)
+    return Schedule(seed, tuple(made), soft)
+
+
+def _of_exchanges(seed: int, stages: Sequence[Stage], aimed_at: Sequence[Fault]) -> list[Stage]:
+    """With what goes wrong while lists are read and pages asked for. No fault is more than it was,
+    so tries get over it as before.
+    """
+    dice = random.Random(f"chaos-exchanges-{seed}")
+    aimed = []
+    for stage in stages:
+        faults = tuple(
+            {
+                **{key: value for key, value in fault.items() if key not in ("symbol", "endpoint")},
+                **dice.choice(aimed_at),
+            }
+            if dice.random() < 0.6
+            else fault
+            for fault in stage.faults
+        )
+        blows = [
+            replace(blow, at=round(blow.at * EARLY, 3)) if dice.random() < 0.5 else blow
+            for blow in stage.blows
+        ]
+        blows.sort(key=lambda blow: blow.at)
+        aimed.append(replace(stage, blows=tuple(blows), faults=faults))
+    return aimed
 
 
 def _of_the_key(seed: int, stages: Sequence[Stage]) -> list[Stage]:
@@ -160,6 +197,8 @@ def _answer(dice: random.Random, kind: str) -> Fault:
             return {"wrong": dice.choice(WRONG)}
 
 
+EARLY = 0.2
+"""The part of a stage in which its lists are read."""
 PER_ASSET = ("eod", "splits", "div", "fundamentals")
 SOFT = ("late", "slow", "failed", "failed", "cut", "refuse", "cut short")
 """Faults that a few tries get over."""

@@ -19,7 +19,7 @@ import pytest
 from chaos_operator import Operator, collection_run
 from chaos_pods import Pod, Pods
 from chaos_quota import Made, sent_without_calls
-from chaos_schedule import Blow, Schedule, Stage
+from chaos_schedule import PER_ASSET, Blow, Fault, Schedule, Stage
 from database_clock import let_clock_be_set, set_clock
 from psycopg import Connection, sql
 from psycopg.rows import DictRow, TupleRow, dict_row
@@ -61,6 +61,8 @@ class Scenario:
     """`before`: what has been lived through when it begins. `symbols`: tickers that faults may
     pick. `events`: what happens at the market, whatever else goes wrong. `scarce`: who gets the
     calls there are depends on what goes wrong, so only the end of all stages is compared.
+    `aimed_at`: answers of whole exchanges that faults are to strike. `in_plan`: endpoints that the
+    vendor's plan is known to have.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Scenario:
     before: tuple[Runs, ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
     scarce: bool = False
+    aimed_at: tuple[Fault, ...] = ()
+    in_plan: tuple[str, ...] = ()
 
 
 def spec(
@@ -128,6 +132,8 @@ LEFT: dict[str, str] = {
     " WHERE state <> 'released' ORDER BY 1, 2, 4",
     "assets": "SELECT ticker, kind, name, type, country, isin, listed, delisted_at IS NULL"
     " FROM assets ORDER BY ticker",
+    "events": "SELECT ticker, event, old::text, new::text FROM asset_events"
+    " JOIN assets ON assets.id = asset_id ORDER BY 1, 2, 3, 4",
     "states": "SELECT ticker, prices_loaded, prices_first_date, prices_last_date,"
     " prices_checked_from, prices_checked_to, splits_checked_to, dividends_checked_to,"
     " fundamentals_loaded, needs_prices_reprocess,"
@@ -163,10 +169,16 @@ LAST_ENDS = (
     "SELECT DISTINCT ON (ticker, operation) ticker,"
     " CASE WHEN operation LIKE 'prices%%' THEN 'prices' ELSE operation END AS operation, state"
     " FROM plan_items JOIN assets ON assets.id = asset_id"
-    " WHERE state <> 'skipped' OR error_code = 'no_trade'"
+    " WHERE (state <> 'skipped' OR error_code = 'no_trade')"
+    " AND NOT (execution_id LIKE 'repair%%' AND state = 'skipped' AND EXISTS ("
+    "  SELECT FROM plan_items AS before WHERE before.asset_id = assets.id"
+    "  AND before.operation LIKE 'prices%%' AND before.state = 'succeeded'"
+    "  AND before.expected_to = plan_items.expected_to))"
     " ORDER BY ticker, 2, plan_items.id DESC"
 )
-"""How the last attempt at each thing ended."""
+"""How the last attempt at each thing ended. That the repair, which asks again for whatever is still
+looked for, found nothing newer than a run had that succeeded is no other end.
+"""
 
 
 @dataclass
@@ -313,6 +325,15 @@ class Chaos:
                 "UPDATE exchanges SET listed_at = listed_at - interval '8 days',"
                 " details_at = details_at - interval '8 days'"
             )
+            for endpoint in scenario.in_plan:
+                # By the clock of the runs.
+                self.admin.execute(
+                    "INSERT INTO vendor_endpoints VALUES (%s, true, now())",
+                    [endpoint],
+                )
+            # When fundamentals are due follows from the id, modulo the period of a week, and the
+            # ids of assets to come from whatever was begun before, in vain too.
+            self.admin.execute("ALTER SEQUENCE assets_id_seq INCREMENT BY 7")
             self._save(scenario.name)
             self._undisturbed[scenario.name] = self._live(scenario, None, None)
         return self._undisturbed[scenario.name]
@@ -358,10 +379,13 @@ class Chaos:
 
 @dataclass
 class Lived:
-    """What is left, what each stage took in seconds, and what must not have been."""
+    """What is left, what each stage took in seconds, what was asked for in it, and what must not
+    have been.
+    """
 
     left: Left = field(default_factory=dict)
     took: list[float] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
 
     def add(self, life: "Life") -> None:
@@ -369,6 +393,7 @@ class Lived:
         began = time.monotonic()
         life.live()
         self.took.append(time.monotonic() - began)
+        self.asked |= life.asked
         self.wrong += life.wrong
 
 
@@ -399,6 +424,7 @@ class Life:
             lambda uid: [job.facts() for (owner, _, _), job in self.jobs.items() if owner == uid],
             self._now,
         )
+        self.asked: set[str] = set()
         self.wrong: list[str] = []
         self._blows = list(self.stage.blows)
         self._thaws: list[tuple[float, Pod]] = []
@@ -600,19 +626,28 @@ class Life:
             if again_on_purpose:
                 on_purpose.add(subject)
         again: list[str] = []
-        asked_for: set[str] = set()
+        for row in self.chaos.rows(CHANGED, f"{self.name}-%"):
+            # Under the code another asset is meant from now on, or another unit.
+            self._known -= {f"{endpoint}/{row['ticker']}" for endpoint in PER_ASSET}
+        claimed_at = self.chaos.value(
+            "SELECT min(claimed_at) FROM plan_fetches WHERE execution_id LIKE %s", f"{self.name}-%"
+        )
         for entry in entries:
             path, _, parameters = entry["path"].partition("?")
             subject = subject_of(path, dict(parse_qsl(parameters)))
-            asked_for.add(subject)
+            self.asked.add(subject)
             at = datetime.fromisoformat(entry["at"])
+            if entry["endpoint"] == "eod" and (
+                claimed_at is None or at + self._ahead_of_vendor < claimed_at
+            ):
+                continue  # of a preflight: whose bars are these
             if subject in self._known - on_purpose:
                 self.wrong.append(f"{self.name}: known before it began, and asked for: {entry}")
             elif subject in stored and at > stored[subject]:
                 again.append(
                     f"{self.name}: stored at {stored[subject]}, and fetched again: {entry}"
                 )
-        for subject in stored.keys() - asked_for:
+        for subject in stored.keys() - self.asked:
             self.wrong.append(f"{self.name}: stored, and never asked for: {subject}")
         # A pod that is parted from its lock may have one request half sent, and be slow or frozen;
         # then others do its work.
@@ -661,6 +696,12 @@ KNOWN = (
     " WHERE is_known AND assets.kind = 'listing'"
 )
 
+CHANGED = (
+    "SELECT coalesce(old ->> 'code', assets.code) || '.' || exchanges.code AS ticker"
+    " FROM asset_events JOIN assets ON assets.id = asset_id"
+    " JOIN exchanges ON exchanges.id = assets.exchange_id"
+    " WHERE event IN ('renamed', 'isin_changed', 'currency_changed') AND execution_id LIKE %s"
+)
 TELLING = ("date", "type", "symbols", "offset")
 """Parameters of what a request is for; the others are of its form, and of how far it reaches."""
 
