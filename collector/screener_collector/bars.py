@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Self
 
@@ -312,9 +313,7 @@ def _judge(
     """
     of_days, *of_prices, of_volume = values
     dates = _days(of_days)
-    prices = np.empty((len(_PRICES), len(dates)))
-    for place, column in enumerate(of_prices):
-        prices[place] = _numbers(column)
+    prices = _prices(of_prices)
     volume, is_count = _counts(of_volume)
     columns = [dates, *prices, volume]
     o, h, l, c, adjusted = prices  # noqa: E741
@@ -422,6 +421,14 @@ def _numbers(values: Sequence[Any]) -> Floats:
         return np.where(np.isfinite(numbers), numbers, np.nan)
     each = (parse_number(value) for value in values)
     return np.array([math.nan if number is None else number for number in each], np.float64)
+
+
+def _prices(columns: Sequence[Sequence[Any]]) -> Floats:
+    """A row a column, each as `_numbers` has it."""
+    numbers = _packed(list(chain.from_iterable(columns)), "d")
+    if numbers is not None and np.isfinite(numbers).all():
+        return numbers.reshape(len(columns), -1)
+    return np.array([_numbers(column) for column in columns])
 
 
 def _counts(values: Sequence[Any]) -> tuple[Counts, Mask]:
