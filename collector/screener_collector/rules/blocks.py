@@ -63,12 +63,12 @@ def _finding(
 def _pairs(bars: Series, least: int) -> tuple[Indexes, Indexes]:
     """Bars with volume and a range that are there twice: the earlier and the later, in order."""
     none = np.empty(0, np.intp)
-    # Few volumes are there twice, so the rest is looked at for few bars.
-    order = np.argsort(bars.volume, kind="stable")
-    volume = bars.volume[order]
+    # Few volumes are there twice, so the rest is looked at for few bars, and in few series.
+    volume = np.sort(bars.volume)
     same = (volume[1:] == volume[:-1]) & (volume[1:] > 0)
     if np.count_nonzero(same) < least:
         return none, none
+    order = np.argsort(bars.volume, kind="stable")
     alike = np.concatenate(([False], same)) | np.concatenate((same, [False]))
     places = order[alike]
     places = places[bars.high[places] > bars.low[places]]
