@@ -1,8 +1,11 @@
 """Adapter: Postgres: writes bars, in the transaction of whoever closes what they came with.
 
-Bars of assets that have none yet go straight into the table by COPY. All others go into a staging
-table, are compared with what is stored, and only what is new or otherwise is written; what it was
-before becomes a revision. So writing an answer again changes nothing.
+Bars of assets that have none yet go in by COPY: each asset's oldest into the table, whose trigger
+is told by it from which day on the asset's history changes, and the others straight into the
+partition of their day: for the trigger each row of the table's statement is kept, and its rows are
+inserted one by one. All others go into a staging table, are compared with what is stored, and only
+what is new or otherwise is written; what it was before becomes a revision. So writing an answer
+again changes nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg.sql import SQL, Identifier
 
 from screener_collector.bars import Bars, Tails
 from screener_collector.store import Cursor, run
@@ -66,7 +70,7 @@ async def store_bars(
     new = {asset_id: bars for asset_id, bars in assets.items() if not has_bars[asset_id]}
     known = {asset_id: bars for asset_id, bars in assets.items() if has_bars[asset_id]}
     if new:
-        await _copy(cursor, "copy_new_bars", new)
+        await _copy_new(cursor, new)
         changes.inserted = {asset_id: len(bars) for asset_id, bars in new.items()}
     if known:
         await _compare_and_store(cursor, execution_id, known, whole or {}, set_aside or {}, changes)
@@ -83,7 +87,11 @@ async def _compare_and_store(
     changes: Changes,
 ) -> None:
     await cursor.execute(query("collector/create_incoming_bars"))
-    await _copy(cursor, "copy_incoming_bars", known)
+    await _copy(
+        cursor,
+        "copy_incoming_bars",
+        [(asset_id, bars, 0, len(bars)) for asset_id, bars in known.items()],
+    )
     spans = [
         (asset_id, first, min(last, known[asset_id].last_date))
         for asset_id, (first, last) in whole.items()
@@ -133,30 +141,78 @@ def _pairs(days: Sequence[tuple[int, date]]) -> dict[str, list[int] | list[date]
     return {"asset_ids": [asset_id for asset_id, _ in days], "days": [day for _, day in days]}
 
 
-async def _copy(cursor: Cursor, name: str, assets: Mapping[int, Bars]) -> None:
-    async with cursor.copy(query(f"collector/{name}")) as copy:
+async def _copy_new(cursor: Cursor, assets: Mapping[int, Bars]) -> None:
+    """Bars of assets that have none; the oldest ones last, so that the trigger runs after all."""
+    for partition, parts in _by_partition(assets):
+        await _copy(cursor, "copy_new_bars", parts, Identifier(_SCHEMA, f"{_TABLE}_{partition}"))
+    oldest = [(asset_id, bars, 0, 1) for asset_id, bars in assets.items()]
+    await _copy(cursor, "copy_new_bars", oldest, Identifier(_SCHEMA, _TABLE))
+
+
+_SCHEMA, _TABLE = "financial_screener", "stock_prices"
+_FIRST_YEAR = 2000
+"""Bars before it share a partition."""
+
+_Part = tuple[int, Bars, int, int]
+"""Of an asset the bars from a place on and up to another."""
+
+
+def _by_partition(assets: Mapping[int, Bars]) -> Iterator[tuple[str, list[_Part]]]:
+    """Each asset's bars but its oldest by the partition, as `ensure_partitions` names them."""
+    last_year = max(bars.last_date.year for bars in assets.values())
+    years = range(_FIRST_YEAR, last_year + 1)
+    begins = np.array([f"{year}-01-01" for year in years], "datetime64[D]")
+    # The oldest bar is in no place.
+    cuts = {
+        asset_id: [1, *np.maximum(np.searchsorted(bars.dates, begins), 1).tolist(), len(bars)]
+        for asset_id, bars in assets.items()
+    }
+    for place, partition in enumerate((f"before_{_FIRST_YEAR}", *map(str, years))):
+        parts = [
+            (asset_id, bars, cuts[asset_id][place], cuts[asset_id][place + 1])
+            for asset_id, bars in assets.items()
+            if cuts[asset_id][place] < cuts[asset_id][place + 1]
+        ]
+        if parts:
+            yield partition, parts
+
+
+async def _copy(
+    cursor: Cursor, name: str, parts: Sequence[_Part], table: Identifier | None = None
+) -> None:
+    """`table`: where the statement leaves it open."""
+    statement = query(f"collector/{name}")
+    async with cursor.copy(
+        SQL(statement.decode()).format(table=table) if table else statement
+    ) as copy:
         await copy.write(_HEAD)
-        for part in _parts(assets):
-            await copy.write(memoryview(packed(part)))  # a slice of one copies nothing
+        rows = _rows(min(PART_BARS, sum(end - begin for _, _, begin, end in parts)))
+        for some in _together(parts):
+            # What is written is Postgres' or its library's before the rows are filled again.
+            await copy.write(rows[: _fill(rows, some)].view(np.uint8).data)
         await copy.write(_TAIL)
 
 
 PART_BARS = 4096
-"""Bars are sent to Postgres in parts of about so many: it reads the first while the next are
+"""Bars are sent to Postgres in parts of so many at most: it reads the first while the next are
 packed, and long histories take no more memory than short ones."""
 
 
-def _parts(assets: Mapping[int, Bars]) -> Iterator[dict[int, Bars]]:
-    part: dict[int, Bars] = {}
-    count = 0
-    for asset_id, bars in assets.items():
-        part[asset_id] = bars
-        count += len(bars)
-        if count >= PART_BARS:
-            yield part
-            part, count = {}, 0
-    if part:
-        yield part
+def _together(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    """Of PART_BARS together, but for the last; none without bars."""
+    some: list[_Part] = []
+    room = PART_BARS
+    for asset_id, bars, begin, end in parts:
+        while begin < end:
+            cut = min(end, begin + room)
+            some.append((asset_id, bars, begin, cut))
+            room -= cut - begin
+            begin = cut
+            if not room:
+                yield some
+                some, room = [], PART_BARS
+    if some:
+        yield some
 
 
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -235,21 +291,30 @@ async def read_bars(
     }
 
 
-def packed(assets: Mapping[int, Bars]) -> bytes:
-    """The bars as rows of COPY's binary format: asset, date, prices, volume."""
-    counts = [len(bars) for bars in assets.values()]
+def _rows(count: int) -> NDArray[np.void]:
+    """Rows of COPY's binary format: asset, date, prices, volume, whose values are not set yet."""
+    rows = np.zeros(count, _TUPLE)
+    rows["fields"] = len(_VALUES)
+    for at, value in enumerate(_VALUES):
+        rows[f"size{at}"] = np.dtype(value).itemsize
+    return rows
+
+
+def _fill(rows: NDArray[np.void], parts: Sequence[_Part]) -> int:
+    """Sets the first of the rows to these bars; how many they are."""
+    counts = [end - begin for _, _, begin, end in parts]
     dates, *prices_and_volume = (
         np.concatenate(columns)
-        for columns in zip(*(bars.columns() for bars in assets.values()), strict=True)
+        for columns in zip(
+            *([column[begin:end] for column in bars.columns()] for _, bars, begin, end in parts),
+            strict=True,
+        )
     )
     values: list[NDArray[np.generic]] = [
-        np.repeat(np.array(list(assets), np.int32), counts),
+        np.repeat(np.array([asset_id for asset_id, *_ in parts], np.int32), counts),
         (dates - _POSTGRES_DAY_0).astype(np.int32),
         *prices_and_volume,
     ]
-    rows = np.empty(sum(counts), _TUPLE)
-    rows["fields"] = len(_VALUES)
     for at, column in enumerate(values):
-        rows[f"size{at}"] = np.dtype(_VALUES[at]).itemsize
-        rows[f"value{at}"] = column
-    return rows.tobytes()
+        rows[f"value{at}"][: len(column)] = column
+    return len(dates)

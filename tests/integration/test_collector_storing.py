@@ -122,6 +122,18 @@ def test_first_histories_are_stored_as_they_came(bank: Bank) -> None:
     assert bank.revisions() == []
 
 
+def test_a_first_history_ends_states_of_indicators_that_reach_it(bank: Bank) -> None:
+    """As what a run computed while there were other bars; most of it goes past the trigger."""
+    first, before = START.item(), (START - 1).item()
+    for asset_id, last_bar in ((bank.a, first), (bank.b, before), (bank.c, date(2030, 1, 1))):
+        bank.owner.execute(
+            "INSERT INTO indicator_states (asset_id, last_bar, read_at) VALUES (%s, %s, now())",
+            [asset_id, last_bar],
+        )
+    bank.store({asset_id: history(300) for asset_id in (bank.a, bank.b, bank.c)})
+    assert bank.rows("SELECT asset_id, last_bar FROM indicator_states") == [(bank.b, before)]
+
+
 def test_histories_that_are_sent_in_parts_are_stored_whole(bank: Bank) -> None:
     came = {
         bank.a: history(PART_BARS + 1, start=np.datetime64("1990-01-01")),

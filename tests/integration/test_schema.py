@@ -339,12 +339,19 @@ def test_any_program_may_have_partitions_made(owner: Owner) -> None:
     owner.execute("SELECT financial_screener.ensure_partitions('2026-01-01', '2026-12-31')")
 
 
-def test_the_analyzer_writes_into_every_partition_of_indicators(owner: Owner) -> None:
+@pytest.mark.parametrize(
+    ("role", "table"),
+    [("screener_analyzer", "technical_indicators"), ("screener_collector", "stock_prices")],
+)
+def test_a_program_writes_into_every_partition_of_its_table(
+    owner: Owner, role: str, table: str
+) -> None:
     owner.execute("SELECT financial_screener.ensure_partitions('1990-01-01', '2031-05-05')")
     refused = owner.execute(
         "SELECT inhrelid::regclass::text FROM pg_inherits"
-        " WHERE inhparent = 'financial_screener.technical_indicators'::regclass"
-        "   AND NOT has_table_privilege('screener_analyzer', inhrelid, 'INSERT')"
+        " WHERE inhparent = ('financial_screener.' || %s)::regclass"
+        "   AND NOT has_table_privilege(%s, inhrelid, 'INSERT')",
+        (table, role),
     ).fetchall()
     assert refused == []
 

@@ -144,9 +144,8 @@ BEGIN
                 EXECUTE format(
                     'CREATE TABLE IF NOT EXISTS financial_screener.%I PARTITION OF financial_screener.%I FOR VALUES FROM (%L) TO (%L)',
                     parent || '_' || year, parent, make_date(year, 1, 1), make_date(year + 1, 1, 1));
-                IF parent = 'technical_indicators' THEN -- see 0006
-                    EXECUTE format('GRANT INSERT ON financial_screener.%I TO screener_analyzer', parent || '_' || year);
-                END IF;
+                EXECUTE format('GRANT INSERT ON financial_screener.%I TO %I', parent || '_' || year, -- see 0006
+                    CASE parent WHEN 'stock_prices' THEN 'screener_collector' ELSE 'screener_analyzer' END);
             END IF;
         END LOOP;
     END LOOP;

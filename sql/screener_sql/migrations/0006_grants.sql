@@ -23,6 +23,10 @@ GRANT INSERT, UPDATE ON
 GRANT UPDATE ON financial_screener.slices, financial_screener.execution_budgets TO screener_collector;
 GRANT INSERT ON financial_screener.asset_processing_details TO screener_collector;
 GRANT DELETE ON financial_screener.api_request_minutes TO screener_collector;
+-- First histories go into the partitions themselves (those of years have the right from ensure_partitions): for the trigger that ends the states
+-- of indicators (0014) each row of the table's statement is kept, and its rows are inserted one by one, at twice the cost of a bar. Whoever
+-- writes bars of an asset there writes an older one through the table in the same transaction.
+GRANT INSERT ON financial_screener.stock_prices_before_2000 TO screener_collector;
 
 -- The analyzer reads bars and stores indicators.
 GRANT INSERT, UPDATE ON financial_screener.technical_indicators, financial_screener.workers TO screener_analyzer;

@@ -62,7 +62,7 @@ COMMENT ON COLUMN financial_screener.indicator_states.read_at IS 'When its bars 
 COMMENT ON COLUMN financial_screener.indicator_states.execution_id IS
     'NULL: a run is computing it, and a change of the history meanwhile takes the row away.';
 
--- Bars were stored, changed or taken away. (A stored bar keeps its asset and its day.)
+-- Bars were stored, changed or taken away. (A stored bar keeps its asset and its day.) Of a first history the oldest bar tells of all: see 0006.
 CREATE FUNCTION financial_screener.end_states_of_bars() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
