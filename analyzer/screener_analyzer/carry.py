@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from screener_analyzer import aligned
 from screener_analyzer.panel import Matrix, Outputs, Panel, by_row
 
 Row = NDArray[np.float64]
@@ -20,6 +21,8 @@ Row = NDArray[np.float64]
 
 _TINY = np.finfo(np.float64).tiny
 """Divides 0 to 0."""
+_HUGE = 1e300
+"""Makes any difference of prices more than a step."""
 
 
 class Walk(ABC):
@@ -109,7 +112,9 @@ def _carry(panel: Panel, name: Carried, wanted: int) -> dict[Hashable, Outputs]:
             for each, its in walks.items():
                 now = its.values()
                 if number == begin:
-                    kept[each] = tuple(np.empty((panel.rows - begin, panel.assets)) for _ in now)
+                    kept[each] = tuple(
+                        aligned.empty((panel.rows - begin, panel.assets)) for _ in now
+                    )
                 for matrix, row in zip(kept[each], now, strict=True):
                     matrix[number - begin] = row
     return kept
@@ -129,17 +134,13 @@ def through_com(alpha: float) -> float:
 
 
 class Exponential:
-    """y = alpha x + (1 - alpha) y before, in the steps of pandas' `ewm(adjust=False)` and with its
-    rounding: an average that equals the next value stays what it is, bit for bit."""
+    """y = y before + alpha (x - y before): an average that equals the next value stays what it is,
+    bit for bit, as pandas' `ewm(adjust=False)` has it."""
 
     def __init__(self, assets: int | tuple[int, int], alpha: float) -> None:
-        self.now = np.zeros(assets)
-        self._next = np.empty(assets)
-        self._part = np.empty(assets)
-        self._equal = np.empty(assets, dtype=np.bool_)
+        self.now = aligned.zeros(assets)
+        self._part = aligned.empty(assets)
         self._alpha = alpha
-        self._before = 1.0 - alpha
-        self._whole = self._before + alpha
 
     def begin(self, values: Row) -> None:
         """All assets begin with `values`."""
@@ -151,15 +152,10 @@ class Exponential:
 
     def step(self, values: Row) -> Row:
         """The averages after `values`."""
-        following = np.multiply(self.now, self._before, out=self._next)
-        following += np.multiply(values, self._alpha, out=self._part)
-        if self._whole != 1.0:
-            following /= self._whole
-        # To count them takes a third of the time of `any`.
-        if np.count_nonzero(np.equal(self.now, values, out=self._equal)):
-            np.copyto(following, self.now, where=self._equal)
-        self.now, self._next = following, self.now
-        return following
+        part = np.subtract(values, self.now, out=self._part)
+        part *= self._alpha
+        self.now += part
+        return self.now
 
 
 class Gappy:
@@ -167,13 +163,15 @@ class Gappy:
     one leaves it as it is and makes it weigh less, as in pandas."""
 
     def __init__(self, assets: int, alpha: float) -> None:
-        self.now = np.full(assets, np.nan)
-        self.seen = np.zeros(assets)
+        self.now = aligned.full(assets, np.nan)
+        self.seen = aligned.zeros(assets)
         """How many values there were."""
-        self._weight = np.ones(assets)
-        self._next, self._part = np.empty(assets), np.empty(assets)
+        self._weight = aligned.full(assets, 1.0)
+        self._next: Row = aligned.empty(assets)
         self._there, self._begun = (np.empty(assets, dtype=np.bool_) for _ in range(2))
-        self._alpha = alpha
+        self._alpha, self._before = alpha, 1.0 - alpha
+        self._share = alpha / (self._before + alpha)
+        """What a value weighs where none was missing lately."""
         self._plain = False
         """Whether the weights are all 1, as no value was missing lately."""
 
@@ -189,23 +187,19 @@ class Gappy:
         """The averages after `values`."""
         there = np.equal(values, values, out=self._there)
         begun = np.equal(self.now, self.now, out=self._begun)
-        following, part, before = self._next, self._part, 1.0 - self._alpha
         self.seen += there
+        following = np.subtract(values, self.now, out=self._next)
         if there.all() and begun.all() and self._plain:
-            np.multiply(self.now, before, out=following)
-            following += np.multiply(values, self._alpha, out=part)
-            following /= before + self._alpha
+            following *= self._share
+            following += self.now
         else:
-            np.multiply(self._weight, before, out=self._weight, where=begun)
-            np.multiply(self._weight, self.now, out=following)
-            following += np.multiply(values, self._alpha, out=part)
-            following /= np.add(self._weight, self._alpha, out=part)
+            np.multiply(self._weight, self._before, out=self._weight, where=begun)
+            following *= self._alpha / (self._weight + self._alpha)
+            following += self.now
             np.copyto(following, values, where=~begun)
             np.copyto(following, self.now, where=~there)
             np.copyto(self._weight, 1.0, where=there)
             self._plain = bool(there.all())
-        if np.count_nonzero(np.equal(self.now, values, out=begun)):
-            np.copyto(following, self.now, where=begun)
         self.now, self._next = following, self.now
         return following
 
@@ -222,10 +216,10 @@ class WindowSum:
         ]
         """(which ring, how many rows before) of those that make up the window."""
         self._rings = [
-            [np.zeros(assets) for _ in range(rows + 1)] for _ in range(rows.bit_length())
+            [aligned.zeros(assets) for _ in range(rows + 1)] for _ in range(rows.bit_length())
         ]
         """By block size, the sums of blocks that ended at the last rows, the newest first."""
-        self._out = np.empty(assets)
+        self._out = aligned.empty(assets)
 
     def step(self, values: Row) -> Row:
         """With `values` the newest; valid until the next call."""
@@ -238,37 +232,6 @@ class WindowSum:
         for ring_number, ago in self._blocks:
             self._out += self._rings[ring_number][ago]
         return self._out
-
-
-class Select:
-    """Choices between rows without branches, which cost a processor ten times what arithmetic does.
-
-    A mask has all bits of a number set or none: the sign of a difference, drawn out. What is not a
-    number may be chosen or not; kernels carry it in another row.
-    """
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._mask = np.empty(shape, dtype=np.int64)
-        self._part = np.empty(shape)
-
-    def less(self, one: Row, other: Row) -> NDArray[np.int64]:
-        """Mask of where `one` is less than `other`; valid until the next call."""
-        difference = np.subtract(one, other, out=self._part)
-        return np.right_shift(difference.view(np.int64), 63, out=self._mask)
-
-    def keep(self, values: Row, mask: NDArray[np.int64]) -> Row:
-        """`values` where the mask is set, else 0; in place."""
-        bits = values.view(np.int64)
-        np.bitwise_and(bits, mask, out=bits)
-        return values
-
-    def choose(self, values: Row, others: Row, mask: NDArray[np.int64]) -> Row:
-        """`others` where the mask is set, else `values`; in place."""
-        bits, part = values.view(np.int64), self._part.view(np.int64)
-        np.bitwise_xor(bits, others.view(np.int64), out=part)
-        np.bitwise_and(part, mask, out=part)
-        np.bitwise_xor(bits, part, out=bits)
-        return values
 
 
 # What is carried
@@ -322,7 +285,7 @@ class _MacdWalk(Walk):
         self._parts: dict[Carried, Walk] = {Ema(name.fast): self._fast, Ema(name.slow): self._slow}
         self._signal = Exponential(panel.assets, span(name.signal))
         self._begin = panel.since_start(name.slow - 1)
-        self._line = np.zeros(panel.assets)
+        self._line = aligned.zeros(panel.assets)
 
     def step(self, number: int) -> None:
         self._fast.step(number)
@@ -361,7 +324,7 @@ class _RsiWalk(Walk):
         shape = (2, panel.assets)
         self._means = Exponential(shape, through_com(1 / window))
         """Of gains, of losses."""
-        self._moves, self._zeros = np.empty(shape), np.zeros(shape)
+        self._moves, self._zeros = aligned.empty(shape), aligned.zeros(shape)
 
     def step(self, number: int) -> None:
         if not number:
@@ -392,8 +355,8 @@ class _TrueRange:
         """`out`: where each step puts the ranges."""
         self._panel = panel
         self._begin = panel.since_start(0)
-        self._range = np.empty(panel.assets) if out is None else out
-        self._part = np.empty(panel.assets)
+        self._range = aligned.empty(panel.assets) if out is None else out
+        self._part = aligned.empty(panel.assets)
 
     def step(self, number: int) -> Row:
         high, low, out = self._panel.high[number], self._panel.low[number], self._range
@@ -409,8 +372,8 @@ class _TrueRange:
 
 @dataclass(frozen=True, slots=True)
 class AverageTrueRange(Carried):
-    """Mean of an asset's first `window` true ranges, then Wilder's: (before * (window - 1) + range)
-    / window."""
+    """Mean of an asset's first `window` true ranges, then Wilder's: before + (range - before) /
+    window."""
 
     window: int
 
@@ -419,17 +382,19 @@ class AverageTrueRange(Carried):
 
 
 class _AverageTrueRangeWalk(Walk):
-    def __init__(self, panel: Panel, window: int) -> None:
-        self._ranges = _TrueRange(panel)
-        self._window = window
+    def __init__(self, panel: Panel, window: int, ranges: Row | None = None) -> None:
+        """`ranges`: where each step puts the true ranges."""
+        self._ranges = _TrueRange(panel, ranges)
+        self._window, self._share = window, 1 / window
+        self._part = aligned.empty(panel.assets)
         self._first = _First(panel, 0, window)
-        self._now = np.full(panel.assets, np.nan)
+        self._now = aligned.full(panel.assets, np.nan)
 
     def step(self, number: int) -> None:
         ranges = self._ranges.step(number)
-        self._now *= self._window - 1
-        self._now += ranges
-        self._now /= self._window
+        part = np.subtract(ranges, self._now, out=self._part)
+        part *= self._share
+        self._now += part
         self._first.step(number, ((self._now, ranges),), self._window)
 
     def carries(self) -> tuple[Row, ...]:
@@ -455,7 +420,7 @@ class _First:
         if number > self._last:
             return
         if not self._sums:
-            self._sums = [np.zeros(self._assets) for _ in averages]
+            self._sums = [aligned.zeros(self._assets) for _ in averages]
         for total, (now, values) in zip(self._sums, averages, strict=True):
             if number in self._begin:
                 total[self._begin[number]] = 0.0
@@ -487,35 +452,33 @@ class _DirectionalWalk(Walk):
         assets = panel.assets
         self._panel = panel
         self._fades, self._share = (window - 1) / window, 100.0 / window
-        self._sums = np.full((3, assets), np.nan)
+        self._sums = aligned.full((3, assets), np.nan)
         """Ranges, moves, moves with a sign: those of falls are negative."""
-        self._moves = np.zeros((3, assets))
+        self._moves = aligned.zeros((3, assets))
         """The same of a bar."""
-        self._ranges = _TrueRange(panel, self._moves[0])
-        self._rises, self._falls = np.empty(assets), np.empty(assets)
-        self._equal = np.empty(assets, dtype=np.bool_)
-        self._index = np.empty(assets)
-        self._zeros, self._tiny = np.zeros(assets), np.full(assets, _TINY)
-        self._sign = np.full(assets, -0.0).view(np.int64)
+        self._average = _AverageTrueRangeWalk(panel, window, self._moves[0])
+        self._parts: dict[Carried, Walk] = {AverageTrueRange(window): self._average}
+        self._rises, self._falls = aligned.empty(assets), aligned.empty(assets)
+        self._index = aligned.empty(assets)
+        self._zeros, self._tiny = aligned.zeros(assets), aligned.full(assets, _TINY)
         self._first = _First(panel, 1, window)
-        self._adx = np.full(assets, np.nan)
+        self._adx = aligned.full(assets, np.nan)
         self._first_adx = _First(panel, window, window)
 
     def step(self, number: int) -> None:
+        self._average.step(number)
         if not number:
             return
         high, low, sums = self._panel.high, self._panel.low, self._sums
         _, moves, signed = self._moves
         rises = np.subtract(high[number], high[number - 1], out=self._rises)
         falls = np.subtract(low[number - 1], low[number], out=self._falls)
-        self._ranges.step(number)
         # Only the greater of the two moves counts; neither where they are equal.
         np.maximum(np.maximum(rises, falls, out=moves), self._zeros, out=moves)
-        if np.count_nonzero(np.equal(rises, falls, out=self._equal)):
-            np.copyto(moves, 0.0, where=self._equal)
         rises -= falls
-        sign = np.bitwise_and(rises.view(np.int64), self._sign, out=signed.view(np.int64))
-        np.bitwise_or(sign, moves.view(np.int64), out=sign)
+        rises *= _HUGE
+        np.maximum(rises, np.negative(moves, out=signed), out=signed)
+        np.abs(np.minimum(signed, moves, out=signed), out=moves)
         sums *= self._fades
         sums += self._moves
         self._first.step(number, tuple(zip(sums, self._moves, strict=True)), 1.0)
@@ -526,8 +489,11 @@ class _DirectionalWalk(Walk):
         self._adx += index
         self._first_adx.step(number, ((self._adx, index),), 1.0)
 
+    def parts(self) -> Mapping[Carried, Walk]:
+        return self._parts
+
     def carries(self) -> tuple[Row, ...]:
-        return *self._sums, self._adx
+        return *self._average.carries(), *self._sums, self._adx
 
     def values(self) -> tuple[Row, ...]:
         ranges, moves, signed = self._sums
@@ -563,25 +529,23 @@ class _SarWalk(Walk):
         self._sar = sar
         self._begin = panel.since_start(2)
         self._began = min(self._begin, default=panel.rows)
-        self._sign = np.ones(assets)
+        self._sign = aligned.full(assets, 1.0)
         """1 in a rising trend, -1 in a falling one."""
-        self._stop = np.full(assets, np.nan)
-        self._extreme, self._pace = np.zeros(assets), np.full(assets, sar.pace)
-        self._near = [np.zeros(assets) for _ in range(3)]
+        self._stop = aligned.full(assets, np.nan)
+        self._extreme, self._pace = aligned.zeros(assets), aligned.full(assets, sar.pace)
+        self._near = [aligned.zeros(assets) for _ in range(3)]
         """Of this bar, the one before, and the one before that."""
-        self._far = [np.zeros(assets) for _ in range(2)]
-        self._part = np.empty(assets)
-        self._step = np.full(assets, sar.pace).view(np.int64)
-        self._most = np.full(assets, sar.most)
-        self._select = Select((assets,))
-        self._turned = np.empty(assets, dtype=np.bool_)
+        self._far = [aligned.zeros(assets) for _ in range(2)]
+        self._part = aligned.empty(assets)
+        self._step, self._most = aligned.full(assets, sar.pace), aligned.full(assets, sar.most)
+        self._below = np.empty(assets, dtype=np.bool_)
 
     def step(self, number: int) -> None:
         if number < self._began:
             return
         high, low = self._panel.high, self._panel.low
         stop, extreme, pace = self._stop, self._extreme, self._pace
-        select, part = self._select, self._part
+        part = self._part
         near, near_1, near_2 = self._near = [self._near[2], *self._near[:2]]
         far, far_1 = self._far = self._far[::-1]
         if number in self._begin:
@@ -597,26 +561,33 @@ class _SarWalk(Walk):
         np.subtract(extreme, stop, out=part)
         part *= pace
         stop += part
-        turned = np.less(near, stop, out=self._turned).nonzero()[0]
+        # Few bars are below the stop, now or two bars ago: they are looked for together.
+        lowest = np.minimum(near, near_2, out=part)
+        below = np.less(lowest, stop, out=self._below).nonzero()[0]
+        stop_there, older = stop.take(below), near_2.take(below)
+        turned = below.take(np.less(near.take(below), stop_there).nonzero()[0])
         turned_stop = extreme.take(turned)
         # The stop keeps off the two bars before; the older one counts first.
-        older = select.less(near_2, stop)
         np.minimum(stop, near_1, out=stop)
-        select.choose(stop, near_2, older)
-        faster = select.less(extreme, far)
-        pace += np.bitwise_and(faster, self._step, out=faster).view(np.float64)
+        kept_off = np.less(older, stop_there).nonzero()[0]
+        stop[below.take(kept_off)] = older.take(kept_off)
+        # One step faster where the extreme moves, however little.
+        further = np.maximum(extreme, far, out=part)
+        np.subtract(further, extreme, out=extreme)
+        extreme *= _HUGE
+        pace += np.minimum(extreme, self._step, out=extreme)
         np.minimum(pace, self._most, out=pace)
-        np.maximum(extreme, far, out=extreme)
+        self._extreme, self._part = extreme, part = further, extreme
         if len(turned):
             # All is in the other coordinates from here: what was far is near, and negated.
+            turned_far = -near.take(turned)
             stop[turned] = -turned_stop
-            extreme[turned] = -near.take(turned)
+            extreme[turned] = turned_far
             pace[turned] = self._sar.pace
             self._sign[turned] = -self._sign.take(turned)
-            for side, other in ((near, far), (near_1, far_1)):
-                was = side.take(turned)
-                side[turned] = -other.take(turned)
-                other[turned] = -was
+            near[turned] = -far.take(turned)
+            near_1[turned] = -far_1.take(turned)
+            far[turned] = turned_far
 
     def carries(self) -> tuple[Row, ...]:
         return (
@@ -629,7 +600,8 @@ class _SarWalk(Walk):
         )
 
     def values(self) -> tuple[Row, ...]:
-        return (self._stop * self._sign,)
+        # Of a bar without prices it is not known whether the trend turned.
+        return (self._stop * self._sign + 0.0 * self._near[0],)
 
 
 @dataclass(frozen=True, slots=True)
@@ -649,7 +621,7 @@ class _TrueStrengthWalk(Walk):
         self._close = panel.close
         self._first, self._second = (Exponential(shape, span(w)) for w in (name.slow, name.fast))
         self._begin, self._begin_second = panel.since_start(1), panel.since_start(name.slow)
-        self._moves = np.zeros(shape)
+        self._moves = aligned.zeros(shape)
 
     def step(self, number: int) -> None:
         if not number:
@@ -715,7 +687,7 @@ class _VolumeOscillatorWalk(Walk):
         self._least = name.signal
         self._begin = panel.since_start(0)
         self._before = _Before(panel, name.slow - 1)
-        self._line = np.zeros(panel.assets)
+        self._line = aligned.zeros(panel.assets)
 
     def step(self, number: int) -> None:
         volume = self._volume[number]
@@ -775,8 +747,8 @@ class _AdaptiveWalk(Walk):
         # Padding holds an asset's first bar: before that nothing moves.
         self._path = WindowSum(assets, name.window)
         self._begin = panel.since_start(name.window - 1)
-        self._now, self._tiny = np.zeros(assets), np.full(assets, _TINY)
-        self._share, self._part = np.empty(assets), np.empty(assets)
+        self._now, self._tiny = aligned.zeros(assets), aligned.full(assets, _TINY)
+        self._share, self._part = aligned.empty(assets), aligned.empty(assets)
 
     def step(self, number: int) -> None:
         close, share, part = self._close[number], self._share, self._part
@@ -818,7 +790,7 @@ class _ForceWalk(Walk):
         self._close, self._volume = panel.close, panel.volume
         self._mean = Exponential(panel.assets, span(window))
         self._begin = panel.since_start(1)
-        self._part = np.empty(panel.assets)
+        self._part = aligned.empty(panel.assets)
 
     def step(self, number: int) -> None:
         if not number:
@@ -928,10 +900,14 @@ class _SchaffWalk(Walk):
         second = first + name.smooth - 1 + name.cycle - 1
         shape = (name.cycle, panel.assets)
         self._stages = [
-            (np.full(shape, np.nan), _Before(panel, begin), Gappy(panel.assets, span(name.smooth)))
+            (
+                aligned.full(shape, np.nan),
+                _Before(panel, begin),
+                Gappy(panel.assets, span(name.smooth)),
+            )
             for begin in (first, second)
         ]
-        self._line = np.zeros(panel.assets)
+        self._line = aligned.zeros(panel.assets)
         self._number = 0
 
     def step(self, number: int) -> None:
@@ -978,8 +954,10 @@ class Flows(Carried):
 class _FlowsWalk(Walk):
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
-        self._balance, self._distribution, self._trend = (np.zeros(panel.assets) for _ in range(3))
-        self._negative = np.full(panel.assets, 1000.0)
+        self._balance, self._distribution, self._trend = (
+            aligned.zeros(panel.assets) for _ in range(3)
+        )
+        self._negative = aligned.full(panel.assets, 1000.0)
         self._first = panel.close[0].copy()
         self._begin: dict[int, NDArray[np.intp]] = {}
         state = panel.state

@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from screener_analyzer import aligned
+
 Matrix = NDArray[np.float64]
 """(bars, assets), C-contiguous: a row is one bar of every asset."""
 Outputs = tuple[Matrix, ...]
@@ -206,7 +208,7 @@ def right_aligned(
 
 def transposed(lines: NDArray[Any]) -> NDArray[Any]:
     """C-contiguous; of few lines at once, which stay in the processor's cache."""
-    out = np.empty(lines.shape[::-1], dtype=lines.dtype)
+    out = aligned.empty(lines.shape[::-1], lines.dtype)
     for part in chunks(len(lines), _TRANSPOSED):
         out[:, part] = lines[part].T
     return out
@@ -244,27 +246,27 @@ def panel(
         raise ValueError(f"adjusted: {adjusted!r}; one of {', '.join(get_args(Adjusted))}")
     counts = np.asarray(lengths, dtype=np.intp)
 
-    def aligned(values: NDArray[Any], *, pad_with_first: bool = True) -> NDArray[Any]:
+    def side_by_side(values: NDArray[Any], *, pad_with_first: bool = True) -> NDArray[Any]:
         return right_aligned(values, lengths, pad_with_first=pad_with_first)
 
-    raw = [aligned(bars[:, n]) for n in range(4)]
-    volume = aligned(bars[:, 5], pad_with_first=False)
-    by_splits = None if split_factors is None else aligned(split_factors)
+    raw = [side_by_side(bars[:, n]) for n in range(4)]
+    volume = side_by_side(bars[:, 5], pad_with_first=False)
+    by_splits = None if split_factors is None else side_by_side(split_factors)
     with np.errstate(all="ignore"):
         factors = by_splits if adjusted == "splits" else None
         if adjusted == "all":
-            factors = aligned(bars[:, 4]) / raw[3]
+            factors = side_by_side(bars[:, 4]) / raw[3]
         if by_splits is not None:
             # Stored volume is as if all splits had been; each day's own is without the later ones.
             if adjusted == "none":
-                volume = volume * by_splits
+                volume = _product(volume, by_splits)
                 by_splits = None
             elif rebased:
-                volume = volume * _last(by_splits)
+                volume = _product(volume, _last(by_splits))
         if rebased:
             factors, by_splits = _rebased(factors), _rebased(by_splits)
-        prices = raw if factors is None else [matrix * factors for matrix in raw]
-        ranges = raw if by_splits is None else [matrix * by_splits for matrix in raw]
+        prices = raw if factors is None else [_product(matrix, factors) for matrix in raw]
+        ranges = raw if by_splits is None else [_product(matrix, by_splits) for matrix in raw]
     bases = None
     if rebased:
         ones = np.broadcast_to(1.0, raw[3].shape)
@@ -282,8 +284,8 @@ def panel(
         split_low=ranges[2],
         split_close=ranges[3],
         starts=len(raw[3]) - counts,
-        dates=None if dates is None else aligned(dates),
-        benchmark=None if benchmark is None else aligned(benchmark),
+        dates=None if dates is None else side_by_side(dates),
+        benchmark=None if benchmark is None else side_by_side(benchmark),
         bases=bases,
         state=state,
         whole=whole,
@@ -302,6 +304,11 @@ def benchmark_closes(
         return np.full(len(dates), np.nan)
     at = np.minimum(np.searchsorted(sessions, dates), len(sessions) - 1)
     return np.where(sessions[at] == dates, closes[at], np.nan)
+
+
+def _product(matrix: Matrix, factors: Matrix) -> Matrix:
+    out: Matrix = aligned.empty(matrix.shape)
+    return np.multiply(matrix, factors, out=out)
 
 
 def _last(factors: Matrix) -> Matrix:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from screener_analyzer import aligned
 from screener_analyzer.panel import Matrix
 
 
@@ -73,9 +74,9 @@ def weighted_mean(values: Matrix, window: int, rows: int) -> Matrix:
     weights = [n * 2 / (window * (window + 1)) for n in range(1, window + 1)]
 
     def compute(reach: Matrix, full: int) -> Matrix:
-        out = weights[0] * reach[:full]
-        for offset in range(1, window):
-            out += weights[offset] * reach[offset : offset + full]
+        out, part = aligned.zeros(reach[:full].shape), aligned.empty(reach[:full].shape)
+        for offset, weight in enumerate(weights):
+            out += np.multiply(reach[offset : offset + full], weight, out=part)
         return out
 
     return _windows(values, window, rows, compute)
@@ -88,9 +89,11 @@ def slope(values: Matrix, window: int, rows: int) -> Matrix:
 
     def compute(reach: Matrix, full: int) -> Matrix:
         last = reach[window - 1 :]
-        out = np.zeros_like(last)
+        out, part = aligned.zeros(last.shape), aligned.empty(last.shape)
         for offset in range(window - 1):
-            out += (steps[offset] / norm) * (reach[offset : offset + full] - last)
+            np.subtract(reach[offset : offset + full], last, out=part)
+            part *= steps[offset] / norm
+            out += part
         return out
 
     return _windows(values, window, rows, compute)
@@ -102,13 +105,13 @@ def deviation(values: Matrix, window: int, rows: int, *, ddof: int) -> Matrix:
     def compute(reach: Matrix, full: int) -> Matrix:
         # Measured from the last value: no digits are lost where prices are large and moves small.
         last = reach[window - 1 :]
-        middle = np.zeros_like(last)
+        middle, distance = aligned.zeros(last.shape), aligned.empty(last.shape)
         for offset in range(window - 1):
-            middle += reach[offset : offset + full] - last
+            middle += np.subtract(reach[offset : offset + full], last, out=distance)
         middle /= window
         squares = middle * middle
         for offset in range(window - 1):
-            distance = reach[offset : offset + full] - last
+            np.subtract(reach[offset : offset + full], last, out=distance)
             distance -= middle
             distance *= distance
             squares += distance
@@ -124,13 +127,13 @@ def mean_deviation(values: Matrix, window: int, rows: int) -> tuple[Matrix, Matr
 
     def compute(reach: Matrix, full: int) -> Matrix:
         last = reach[window - 1 :]
-        middle = np.zeros_like(last)
+        middle, distance = aligned.zeros(last.shape), aligned.empty(last.shape)
         for offset in range(window - 1):
-            middle += reach[offset : offset + full] - last
+            middle += np.subtract(reach[offset : offset + full], last, out=distance)
         middle /= window
         distances = np.abs(middle)
         for offset in range(window - 1):
-            distance = reach[offset : offset + full] - last
+            np.subtract(reach[offset : offset + full], last, out=distance)
             distance -= middle
             distances += np.abs(distance, out=distance)
         distances /= window

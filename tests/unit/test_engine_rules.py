@@ -297,6 +297,20 @@ def test_a_hole_is_never_computed_across() -> None:
         assert np.isnan(now[column]), column
 
 
+def test_of_a_last_bar_without_values_nothing_is_known() -> None:
+    bars = bars_of(14, 500)
+    bars[-1] = np.nan
+    now = last(compute(alone(bars)))
+    assert {column for column, value in now.items() if np.isfinite(value)} == {
+        "days_since_previous_bar"
+    }
+    flat = np.tile([10.0, 10, 10, 10, 10, 100], (500, 1))
+    flat[-4] = np.nan
+    assert np.isnan(last(compute(alone(flat)))["unchanged_bars"])
+    flat[-4, :] = [11.0, 11, 11, 11, 11, 100]
+    assert last(compute(alone(flat)))["unchanged_bars"] == 2
+
+
 # --- history and state ------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from screener_analyzer import walked
 from screener_analyzer.bars import Bars
-from screener_analyzer.carry import Carried, Ema, Flows
+from screener_analyzer.carry import AverageTrueRange, Carried, Ema, Flows
 from screener_analyzer.computing import Computed, rows_of
 from screener_analyzer.panel import Matrix, State
 from screener_analyzer.registry import LONGEST_HISTORY, REGISTRY
@@ -244,8 +244,8 @@ def test_what_is_packed_is_known_again_and_only_to_the_same_code(
 
 
 def test_every_walk_of_the_registry_can_be_resumed() -> None:
-    # What adds up has a state of its own, and means of closes come with MACD.
-    kinds = {type(name) for name in walked.layout()} | {Flows, Ema}
+    # What adds up has a state of its own, means of closes come with MACD, ranges with movements.
+    kinds = {type(name) for name in walked.layout()} | {Flows, Ema, AverageTrueRange}
     assert {kind.__name__ for kind in kinds} == {one.__name__ for one in Carried.__subclasses__()}
 
 

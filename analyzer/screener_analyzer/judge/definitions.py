@@ -252,11 +252,13 @@ def _worth(history: History, window: int) -> Series:
 
 def staleness(lines: Lines, *, lookback: int) -> Values:
     """How many bars in a row closed where the one before did; days since the bar before."""
-    closes, dates = lines.history.raw_close, lines.history.dates
-    run = 0
-    while run < min(lookback, len(closes) - 1) and closes[-1 - run] == closes[-2 - run]:
-        run += 1
-    return float(run), float(dates[-1] - dates[-2]) if len(dates) > 1 else math.nan
+    dates = lines.history.dates
+    moves = np.diff(lines.history.raw_close[-lookback - 1 :])[::-1]
+    ended = np.append(moves, 1.0) != 0
+    run = int(ended.argmax())
+    known = run == len(moves) or not math.isnan(moves[run])
+    days = float(dates[-1] - dates[-2]) if len(dates) > 1 else math.nan
+    return float(run) if known else math.nan, days
 
 
 def _percent(now: float, before: float) -> float:

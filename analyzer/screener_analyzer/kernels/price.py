@@ -166,16 +166,19 @@ def gap(panel: Panel, rows: int) -> Outputs:
 
 
 def staleness(panel: Panel, rows: int, *, lookback: int) -> Outputs:
-    """How many bars in a row, at most `lookback`, closed where the bar before them did; and the
-    days between the last bar and the one before."""
+    """How many bars in a row, at most `lookback`, closed where the bar before them did (NaN where a
+    bar without a close ends them); and the days between the last bar and the one before."""
     closes = rolling.reach(panel.raw_close, rows + lookback)
-    same = closes[1:] == closes[:-1]
+    moves = closes[1:] - closes[:-1]
+    same, unknown = moves == 0, np.isnan(moves)
     numbers = np.arange(panel.rows - len(same), panel.rows)[:, np.newaxis]
     same &= numbers > panel.starts
     run = np.zeros((rows, panel.assets))
     still = np.ones((rows, panel.assets), dtype=np.bool_)
     for ago in range(lookback):
-        still &= same[len(same) - ago - rows : len(same) - ago]
+        at = slice(len(same) - ago - rows, len(same) - ago)
+        run[still & unknown[at]] = np.nan
+        still &= same[at]
         run += still
     if panel.dates is None:
         return run, np.full_like(run, np.nan)
