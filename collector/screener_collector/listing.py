@@ -210,6 +210,11 @@ async def set_listed(cursor: Cursor, exchange_id: int, rows: int, types: Collect
     )
 
 
+async def prove_isins(cursor: Cursor, exchange_id: int) -> None:
+    """What fundamentals said of ISINs since the list before is of the assets that it shows."""
+    await run(cursor, "prove_isins", {"exchange_id": exchange_id})
+
+
 async def doubt_list(
     cursor: Cursor, execution_id: str, exchange_id: int, said: Mapping[str, int]
 ) -> None:

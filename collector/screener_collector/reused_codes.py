@@ -1,9 +1,9 @@
 """Adapter: Postgres: what was asked for by the codes of assets that other companies have now.
 
 What came since a list last showed a code as the asset's may be either company's. Its bars are set
-aside (rule `code_reused`), its splits and dividends withdrawn, its fundamentals not loaded any
-more, and all of it is asked for again where the vendor has the asset by another code. In the
-transaction that stores the list, before this counts as read.
+aside (rule `code_reused`), its splits and dividends withdrawn, its fundamentals and an ISIN that
+only they gave forgotten, and all of it is asked for again where the vendor has the asset by another
+code. In the transaction that stores the list, before this counts as read.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,7 @@ async def doubt(cursor: Cursor, judge: Judge, renames: Sequence[Rename]) -> dict
         nothing = dict.fromkeys([*COLUMNS, *SECTIONS])
         rows = [{"id": asset_id, **nothing} for asset_id in sorted(empty)]
         await run(cursor, "store_fundamentals", {"rows": jsonb(rows)})
+    await run(cursor, "forget_unproved_isins", {"asset_ids": asset_ids})
     doubted = sorted(bars.keys() | withdrawn | empty)
     if doubted:
         days = [own_to[asset_id] for asset_id in doubted]

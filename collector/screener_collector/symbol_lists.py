@@ -124,6 +124,7 @@ class SymbolLists:
         if changes.reused:
             judge = Judge(self.asking.store.worker_id, self.execution_id)
             doubted = await reused_codes.doubt(cursor, judge, changes.reused)
+        await listing.prove_isins(cursor, exchange.id)
         await listing.set_listed(cursor, exchange.id, len(listings.rows), self.wanted.asset_types)
         await listing.set_flag(cursor, exchange.id, Flag.LIST_NOT_BELIEVED, False)
         logger.info(

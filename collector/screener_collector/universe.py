@@ -48,6 +48,9 @@ class Known:
     country: str | None = None
     isin: str | None = None
     listed: bool = True
+    unproved_isin: str | None = None
+    """Where `isin` is not known: what fundamentals have said since a list last showed the code as
+    the asset's. It may be of another company that has the code by now, so it proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +161,17 @@ def _was_listed(asset: Known) -> bool:
 
 def _same_isin(gone: Sequence[Known], entered: Sequence[Listing]) -> Iterator[SameIsin]:
     """Pairs of one ISIN that left once and came once."""
-    leaving = Counter(asset.isin for asset in gone if asset.listed)
+    leaving = Counter(_said_isin(asset) for asset in gone if asset.listed)
     coming = Counter(row.isin for row in entered)
     by_isin = {row.isin: row for row in entered}
     for asset in gone:
-        if asset.listed and asset.isin and leaving[asset.isin] == coming[asset.isin] == 1:
-            yield SameIsin(asset, by_isin[asset.isin])
+        isin = _said_isin(asset)
+        if asset.listed and isin and leaving[isin] == coming[isin] == 1:
+            yield SameIsin(asset, by_isin[isin])
+
+
+def _said_isin(asset: Known) -> str | None:
+    return asset.isin or asset.unproved_isin
 
 
 def _same_name(one: str, other: str) -> bool:
@@ -318,7 +326,7 @@ def _merged(asset: Known, row: Listing) -> Listing:
         type=row.type or asset.type,
         currency=row.currency or asset.currency,
         country=row.country or asset.country,
-        isin=row.isin or asset.isin,
+        isin=row.isin or _said_isin(asset),
     )
 
 

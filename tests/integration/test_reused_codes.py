@@ -115,12 +115,12 @@ def given(world: World) -> Given:
     return found
 
 
-def reuse(given: Given, *faults: dict[str, Any]) -> None:
-    """The vendor gives the code away, and the new company pays a dividend at once."""
+def reuse(given: Given, *faults: dict[str, Any], isin: str | None = None) -> None:
+    """The vendor gives the code away, to a company of which the list has this ISIN."""
     world = given.world
     world.simulator.clock(data=DATA_MOMENT)
     ticker = f"{given.code}.SW"
-    event = {"kind": "reuse", "ticker": ticker, "on": str(GIVEN_ON)}
+    event = {"kind": "reuse", "ticker": ticker, "on": str(GIVEN_ON), "set": {"Isin": isin}}
     world.simulator.admin("faults", [event, *faults])
 
 
@@ -324,4 +324,54 @@ def test_a_company_with_another_isin_or_name_is_the_same_by_its_bars(
     assert world.asset_id(ticker) == given.asset
     assert world.details()[None, "preflight_bars"] == ("success", 1)
     assert given.state()["needs_prices_reprocess"] == ("Isin" in said)
+    assert given.aside() == []
+
+
+def test_an_isin_that_fundamentals_gave_while_no_list_was_believed_proves_nothing(
+    given: Given,
+) -> None:
+    """The list has none of the old company's, and shows the new one's, which is stored by then."""
+    world, isin = given.world, "CH0000000009"
+    own = given.bars()
+    world.rows("UPDATE assets SET isin = NULL WHERE id = %s RETURNING id", given.asset)
+    reuse(given, TRUNCATED, isin=isin)
+    given.preflight("run-2")
+    world.plan(f"{given.code}.SW", "fundamentals")
+    given.fetch(given.code)
+    wrong = [day for day in given.bars() if day > OWN_TO]
+    assert wrong
+    assert world.value("SELECT isin FROM assets WHERE id = %s", given.asset) == isin
+    reuse(given, isin=isin)
+
+    given.preflight("run-3")
+
+    assert world.value("SELECT code FROM assets WHERE id = %s", given.asset) == f"{given.code}_old"
+    assert world.rows(
+        "SELECT isin, isin_unproved, sector FROM assets WHERE id = %s", given.asset
+    ) == [{"isin": None, "isin_unproved": False, "sector": None}]
+    assert (given.bars(), given.aside()) == (own, wrong)
+    new = world.asset_id(f"{given.code}.SW")
+    assert new != given.asset
+    assert world.value("SELECT isin FROM assets WHERE id = %s", new) == isin
+
+
+def test_an_isin_that_fundamentals_gave_is_the_assets_once_a_list_shows_it(given: Given) -> None:
+    """Also where the list has none."""
+    world = given.world
+    world.rows("UPDATE assets SET isin = NULL WHERE id = %s RETURNING id", given.asset)
+    listed = [row | {"Isin": None} for row in world.simulator.get("exchange-symbol-list/SW").json()]
+    without = {"endpoint": "exchange-symbol-list", "body": json.dumps(listed)}
+    world.simulator.admin("faults", [without])
+    given.preflight("run-2")
+    world.plan(f"{given.code}.SW", "fundamentals")
+    given.fetch()
+    said = world.rows("SELECT isin, isin_unproved FROM assets WHERE id = %s", given.asset)
+    assert said[0]["isin"] and said[0]["isin_unproved"]
+
+    given.preflight("run-3")
+
+    assert world.rows("SELECT isin, isin_unproved FROM assets WHERE id = %s", given.asset) == [
+        said[0] | {"isin_unproved": False}
+    ]
+    assert world.asset_id(f"{given.code}.SW") == given.asset
     assert given.aside() == []

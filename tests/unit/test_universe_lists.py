@@ -330,3 +330,22 @@ CLOSES = {day: 10 + n / 7 for n, day in enumerate(DAYS)}
 )
 def test_bars_are_of_one_series(fetched: dict[date, float], same: bool) -> None:
     assert same_series(CLOSES, fetched) is same
+
+
+def test_an_isin_that_only_fundamentals_gave_says_nothing_of_whose_the_code_is() -> None:
+    asset = replace(known(1, row("A", name="Long Gone Inc")), unproved_isin="US9")
+    found, changes = settled([asset], [row("A", "US9", "Another Inc")])
+    assert found.doubtful == (asset,)
+    assert found.unproved(Proofs()) == [asset]
+    _, changes = settled([asset], [row("A", "US9", "Another Inc")], Proofs(other_bars={1}))
+    assert renames(changes) == {1: "A_old"}
+    assert [listing.isin for listing in changes.added] == ["US9"]
+
+
+def test_an_isin_that_only_fundamentals_gave_is_kept_and_may_lead_to_a_rename() -> None:
+    asset = replace(known(1, row("A")), unproved_isin="US9")
+    _, changes = settled([asset], [row("A", name="A Incorporated")], Proofs())
+    assert [listing.isin for _, listing in changes.updated] == ["US9"]
+    found, changes = settled([asset], [row("B", "US9")], Proofs(same_bars={1: "B"}))
+    assert [pair.row.code for pair in found.candidates] == ["B"]
+    assert renames(changes) == {1: "B"}

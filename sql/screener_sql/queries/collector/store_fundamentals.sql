@@ -7,6 +7,7 @@ SET
     currency = coalesce(asset.currency, came.currency),
     country = coalesce(asset.country, came.country),
     isin = coalesce(asset.isin, came.isin),
+    isin_unproved = asset.isin_unproved OR asset.isin IS NULL AND came.isin IS NOT NULL,
     market_cap_currency = (SELECT unit.currency FROM financial_screener.unit_of(coalesce(came.currency, asset.currency)) AS unit),
     statements_currency = (SELECT unit.currency FROM financial_screener.unit_of(came.statements_currency) AS unit),
     country_iso = came.country_iso,
