@@ -205,7 +205,8 @@ class SymbolLists:
         other_bars = set()
         if len(unproved) <= CODES_ASKED:
             for asset in unproved:
-                if await self._has_same_bars(exchange, asset.id, asset.code) is False:
+                same = await self._has_same_bars(exchange, asset.id, asset.code)
+                if same is False or (same is None and found.tells_apart(asset)):
                     other_bars.add(asset.id)
         return Proofs(changes, delisted, same_bars, other_bars)
 

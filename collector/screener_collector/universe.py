@@ -108,6 +108,18 @@ class Comparison:
             if asset.listed and asset.id not in moved | pairs
         ]
 
+    def tells_apart(self, asset: Known) -> bool:
+        """Whether the list gives the asset's code both another ISIN and another name: one company
+        may change either, and two witnesses count where bars are too few to be a third.
+        """
+        row = self.rows[asset.code]
+        return bool(
+            asset in self.displaced
+            and asset.name
+            and row.name
+            and not _same_name(asset.name, row.name)
+        )
+
     @property
     def wants_delisted(self) -> bool:
         """Whether a code may have been given to another company."""
@@ -205,7 +217,8 @@ class Proofs:
     same_bars: Mapping[int, str] = field(default_factory=dict)
     """By asset id the code whose bars are the same."""
     other_bars: Collection[int] = ()
-    """Ids of assets whose code has other bars than theirs now."""
+    """Ids of assets whose code has other bars than theirs now, or, where theirs are too few to
+    tell, both another ISIN and another name."""
 
 
 # What is written

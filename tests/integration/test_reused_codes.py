@@ -375,3 +375,33 @@ def test_an_isin_that_fundamentals_gave_is_the_assets_once_a_list_shows_it(given
     ]
     assert world.asset_id(f"{given.code}.SW") == given.asset
     assert given.aside() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "is_same"),
+    [
+        ({"Isin": "CH0000000009"}, True),
+        ({"Isin": "CH0000000009", "Name": "Another Name AG"}, False),
+    ],
+    ids=["another ISIN", "another ISIN and another name"],
+)
+def test_of_a_listing_with_too_few_bars_its_isin_and_name_together_tell(
+    given: Given, said: dict[str, str], is_same: bool
+) -> None:
+    world = given.world
+    days = sorted(given.bars())[-4:]
+    world.rows(
+        "DELETE FROM stock_prices WHERE asset_id = %s AND date < %s RETURNING date",
+        given.asset,
+        days[0],
+    )
+    world.simulator.clock(data=DATA_MOMENT)
+    ticker = f"{given.code}.SW"
+    event = {"kind": "change", "ticker": ticker, "on": str(GIVEN_ON), "set": said}
+    world.simulator.admin("faults", [event])
+
+    given.preflight("run-2")
+
+    assert (world.asset_id(ticker) == given.asset) == is_same
+    assert sorted(given.bars()) == days
+    assert (None, "preflight_bars") not in world.details()
