@@ -6,11 +6,11 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime, time
+from time import monotonic, sleep
 from typing import Any
 
 from market import Asset, add_assets, add_sessions, open_execution
@@ -63,6 +63,28 @@ class World:
     simulator: Simulator
     execution_id: str = "run-1"
     settings: dict[str, str] = field(default_factory=dict)
+
+    noon: datetime = field(
+        default_factory=lambda: datetime.combine(datetime.now(UTC).date(), time(12), UTC)
+    )
+    """When it begins by the vendor's clock."""
+
+    def __post_init__(self) -> None:
+        """It is noon by the vendor's clock, which runs on, and Postgres knows: whenever a test is
+        run, it is over before the GMT day is and before the vendor's maintenance begins.
+        """
+        self.simulator.clock(accounting=self.noon.isoformat())
+        self.owner.execute(
+            "INSERT INTO financial_screener.vendor_account (clock_skew)"
+            " VALUES (%s - clock_timestamp())"
+            " ON CONFLICT (only_row) DO UPDATE SET clock_skew = excluded.clock_skew",
+            (self.noon,),
+        )
+
+    @property
+    def today(self) -> date:
+        """The vendor's GMT day, whose calls are counted."""
+        return self.noon.date()
 
     # The collector
 
@@ -126,10 +148,10 @@ class World:
 
     def until(self, condition: Callable[[], object], what: str, timeout: float = 120.0) -> None:
         """Waits for something to be seen; so long only where it never is."""
-        deadline = time.monotonic() + timeout
+        deadline = monotonic() + timeout
         while not condition():
-            assert time.monotonic() < deadline, f"never seen: {what}"
-            time.sleep(0.02)
+            assert monotonic() < deadline, f"never seen: {what}"
+            sleep(0.02)
 
     def open(
         self,

@@ -728,7 +728,7 @@ def test_a_run_leaves_of_the_day_what_it_must(world: World, codes: list[str]) ->
 def test_what_the_minute_allows_is_learnt_and_kept(world: World, codes: list[str]) -> None:
     plan_all(world, codes[:3])
     world.simulator.admin("account", {"minuteLimit": 1200})
-    world.owner.execute("INSERT INTO financial_screener.vendor_account (daily_limit) VALUES (9)")
+    world.owner.execute("UPDATE financial_screener.vendor_account SET daily_limit = 9")
 
     assert world.group().code == 0
 

@@ -271,7 +271,8 @@ def test_on_a_spent_day_nothing_more_is_asked(world: World) -> None:
     world.simulator.admin("account", {"used": 50})
     world.rows(
         "INSERT INTO api_daily_quota (day, calls_limit, spent)"
-        " VALUES ((now() AT TIME ZONE 'UTC')::date, 100000, true) RETURNING day"
+        " VALUES (%s, 100000, true) RETURNING day",
+        world.today,
     )
     world.open(spec("SW", symbols=["NESN"]))
 
@@ -291,7 +292,8 @@ def test_what_a_killed_worker_had_leased_counts_for_the_rest_of_the_day(world: W
     world.rows("UPDATE api_daily_quota SET calls_used = calls_used + 100 RETURNING day")
     world.rows(
         "INSERT INTO api_leases (day, execution_id, worker_id, calls, calls_spent)"
-        " VALUES ((now() AT TIME ZONE 'UTC')::date, 'run-1', %s, 100, 30) RETURNING id",
+        " VALUES (%s, 'run-1', %s, 100, 30) RETURNING id",
+        world.today,
         dead,
     )
     assert world.used() > world.simulator.calls()
@@ -312,7 +314,8 @@ def test_what_a_live_worker_may_still_spend_stays_reserved(world: World) -> None
     world.rows("UPDATE api_daily_quota SET calls_used = calls_used + 100 RETURNING day")
     world.rows(
         "INSERT INTO api_leases (day, execution_id, worker_id, calls, calls_spent)"
-        " VALUES ((now() AT TIME ZONE 'UTC')::date, 'run-1', %s, 100, 30) RETURNING id",
+        " VALUES (%s, 'run-1', %s, 100, 30) RETURNING id",
+        world.today,
         live,
     )
     world.open(spec("SW"), execution_id="run-2")
@@ -353,11 +356,11 @@ def test_told_to_end_a_preflight_accounts_for_what_was_under_way(world: World) -
 
 def test_yesterdays_counter_is_not_todays(world: World) -> None:
     """The vendor shows the last active day's until the first request of a new day was counted."""
-    yesterday = datetime.now(UTC) - timedelta(days=1)
+    yesterday = world.noon - timedelta(days=1)
     world.simulator.clock(data=DATA_MOMENT, accounting=yesterday.isoformat())
     for _ in range(3):
         world.simulator.get("user")
-    world.simulator.clock(accounting=None)
+    world.simulator.clock(accounting=world.noon.isoformat())
     world.open(spec("SW"))
 
     assert world.preflight().code == 0
@@ -368,16 +371,17 @@ def test_yesterdays_counter_is_not_todays(world: World) -> None:
 
 def test_days_go_by_the_vendors_clock(world: World) -> None:
     """Its Date header says that another day is on there than by our clock."""
-    ahead = datetime.now(UTC) + timedelta(hours=36)
+    ahead = world.noon + timedelta(hours=24)
     world.simulator.clock(data=DATA_MOMENT, accounting=ahead.isoformat())
+    skew = ahead - datetime.now(UTC)
     world.open(spec("SW"))
 
     assert world.preflight().code == 0
 
-    skew = world.value("SELECT clock_skew FROM vendor_account")
-    assert abs(skew - timedelta(hours=36)) < timedelta(seconds=2)
+    measured = world.value("SELECT clock_skew FROM vendor_account")
+    assert abs(measured - skew) < timedelta(seconds=2)
     days = world.rows("SELECT day, vendor_read_at, calls_used FROM api_daily_quota ORDER BY day")
-    assert [row["day"] for row in days] == [datetime.now(UTC).date(), ahead.date()]
+    assert [row["day"] for row in days] == [world.today, ahead.date()]
     # The first request was sent when the clock was not known yet, and counts on both days.
     assert days[0]["vendor_read_at"] is None
     assert days[1]["vendor_read_at"] is not None

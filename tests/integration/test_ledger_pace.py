@@ -110,7 +110,8 @@ def test_where_others_use_the_key_the_counter_is_read_again(world: World, codes:
     world.simulator.get("user")
     world.rows(
         "INSERT INTO api_daily_quota (day, calls_limit, calls_used, others_used, shared)"
-        " VALUES ((now() AT TIME ZONE 'UTC')::date, 1200, 401, 400, true) RETURNING day"
+        " VALUES (%s, 1200, 401, 400, true) RETURNING day",
+        world.today,
     )
     readings = counter_readings(world)
     with watched(others, 0.05):
@@ -139,7 +140,8 @@ def test_purchased_calls_are_touched_only_where_the_run_may(
     world.simulator.admin("account", {"dailyLimit": 10, "extraLimit": 5})
     world.rows(
         "INSERT INTO api_daily_quota (day, calls_limit, extra_calls)"
-        " VALUES ((now() AT TIME ZONE 'UTC')::date, 10, 5) RETURNING day"
+        " VALUES (%s, 10, 5) RETURNING day",
+        world.today,
     )
 
     assert world.group().code == 0
@@ -228,8 +230,8 @@ def test_a_lower_limit_in_the_header_rules_at_once(world: World, codes: list[str
     # As after a busy minute, in which nothing may be sent before its time.
     world.rows(
         "INSERT INTO api_request_minutes (minute, requests_limit, used_before)"
-        " SELECT date_trunc('minute', now(), 'UTC') + ahead * interval '1 minute', 58500, 58500"
-        " FROM generate_series(0, 5) AS ahead RETURNING minute"
+        " SELECT date_trunc('minute', now() + clock_skew, 'UTC') + ahead * interval '1 minute',"
+        " 58500, 58500 FROM vendor_account, generate_series(0, 5) AS ahead RETURNING minute"
     )
 
     began = time.monotonic()
@@ -245,7 +247,7 @@ def test_a_lower_limit_in_the_header_rules_at_once(world: World, codes: list[str
 
 def test_maintenance_is_sat_out_and_no_asset_is_to_blame(world: World, codes: list[str]) -> None:
     plan(world, codes[:6])
-    world.simulator.clock(accounting=f"{datetime.now(UTC).date() + timedelta(days=1)}T05:40:00Z")
+    world.simulator.clock(accounting=f"{world.today + timedelta(days=1)}T05:40:00Z")
     world.simulator.admin(
         "faults",
         [
@@ -274,7 +276,7 @@ def test_a_run_goes_over_midnight_and_no_day_is_counted_short(
     plan(world, codes[:240])
     world.simulator.admin("faults", [{"latency_s": 0.1}])
     moments = iter([(60, "23:59:58"), (120, "00:00:31")])
-    start = datetime.now(UTC).date()
+    start = world.today
     world.simulator.clock(accounting=f"{start}T23:58:00Z")
     world.owner.execute(
         "UPDATE financial_screener.vendor_account SET clock_skew ="
