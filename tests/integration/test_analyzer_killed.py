@@ -50,6 +50,7 @@ CHUNK = {"usual": 2, "history": 1}
 NOT_COMPARED: dict[str, set[str]] = {
     "technical_indicators": set(),
     "screener_rows": set(),
+    "screener_more": set(),
     "indicator_states": set(),
     "bar_blocks": set(),
     "plan_items": {"worker_id"},

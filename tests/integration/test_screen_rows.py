@@ -71,15 +71,22 @@ def test_every_indicator_is_a_column(market: Owner) -> None:
     assert {name: shown.get(name) for name in wanted} == wanted
     registered = {output.column for indicator in REGISTRY for output in indicator.outputs}
     assert registered <= wanted.keys()
-    kept = [*columns(market, "screener_rows"), *columns(market, "screener_more")]
-    assert len(kept) - 1 == len(set(kept)), "a column is in one table; asset_id in both"
+    tables = ("screener_rows", "screener_facts", "screener_more")
+    kept = [name for table in tables for name in columns(market, table)]
+    assert len(kept) - 2 == len(set(kept)), "a column is in one table; asset_id in each"
 
 
 def test_what_is_often_asked_for_is_read_alone(market: Owner) -> None:
     plan = "EXPLAIN SELECT ticker, name, last_bar FROM v_screener WHERE {} AND NOT is_stale"
-    for condition, more in (("rsi_14 < 30 AND NOT is_flagged", False), ("tsi < -25", True)):
-        lines = market.execute(plan.format(condition).encode()).fetchall()
-        assert any("screener_more" in line for (line,) in lines) is more
+    for condition, wanted in (
+        ("rsi_14 < 30 AND NOT is_flagged", set()),
+        ("forward_pe < 12", {"screener_facts"}),
+        ("tsi < -25", {"screener_more"}),
+        ("industry = 'Oil' AND tsi < -25", {"screener_facts", "screener_more"}),
+    ):
+        said = " ".join(line for (line,) in market.execute(plan.format(condition).encode()))
+        read = {table for table in ("screener_facts", "screener_more") if table in said}
+        assert read == wanted, condition
 
 
 def test_the_largest_first_is_an_order_that_an_index_has(market: Owner) -> None:

@@ -62,8 +62,8 @@ BEGIN
     ), changed AS MATERIALIZED (
         SELECT gone.currency, gone.day FROM gone UNION ALL SELECT come.currency, come.day FROM come
     )
-    SELECT row.asset_id FROM financial_screener.screener_rows AS row
-    JOIN changed ON changed.currency = row.market_cap_currency AND changed.day = row.market_cap_day
+    SELECT facts.asset_id FROM financial_screener.screener_facts AS facts
+    JOIN changed ON changed.currency = facts.market_cap_currency AND changed.day = facts.market_cap_day
     UNION
     SELECT row.asset_id FROM financial_screener.screener_rows AS row
     JOIN changed ON changed.currency = row.major_currency AND changed.day = row.calculation_date;
@@ -77,8 +77,9 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION financial_screener.usd_rate(text, date) IS 'What usd_per says, from usd_rates.';
 
--- The rows of screens are in two tables, so that a scan for what is commonly asked for passes over few pages: the columns that screens
--- filter by and show are in screener_rows, all others in screener_more, which a query that names none of them does not read at all.
+-- The rows of screens are in three tables, so that a scan for what is commonly asked for passes over few pages: the columns that screens
+-- filter by and show are in screener_rows; the rest of what is known of a listing, which changes seldom, in screener_facts; the other
+-- indicators, which change every day, in screener_more. A query that names no column of one of the last two does not read it at all.
 -- A scan takes each row apart up to the last column of its conditions: the more a column is filtered by, the earlier it comes.
 -- Columns of indicators have no index and half of each page is free, so that a day's new values go into the same pages and no index is
 -- written.
@@ -128,41 +129,24 @@ CREATE TABLE financial_screener.screener_rows (
     drawdown                      double precision,
     beta                          double precision,
     adx                           double precision,
-    dmi_plus                      double precision,
-    dmi_minus                     double precision,
-    atr_14                        double precision,
     bb_percent                    double precision,
     mfi_14                        double precision,
     death_cross_bars              double precision,
     rsi_rise_bars                 double precision,
     avg_volume_30                 double precision,
-    avg_volume_90                 double precision,
     traded_value_30               double precision,
     week_52_high                  double precision,
-    week_52_low                   double precision,
-    forward_pe                    double precision,
-    peg_ratio                     double precision,
-    price_sales_ttm               double precision,
-    enterprise_value_ebitda       double precision,
-    forward_dividend_yield        double precision,
-    profit_margin                 double precision,
-    market_cap_day                date,
     ex_dividend_date              date,
-    quality_flags                 text[] NOT NULL,
     ticker                        text NOT NULL,
     exchange                      text NOT NULL,
     name                          text,
-    type                          text,
-    country                       text,
     currency                      text,
     major_currency                text,
-    market_cap_currency           text,
-    sector                        text,
-    industry                      text
+    sector                        text
 ) WITH (fillfactor = 50);
 CREATE INDEX screener_rows_ticker_idx ON financial_screener.screener_rows (ticker);
 CREATE INDEX screener_rows_exchange_idx ON financial_screener.screener_rows (exchange);
-CREATE INDEX screener_rows_sector_idx ON financial_screener.screener_rows (sector, industry);
+CREATE INDEX screener_rows_sector_idx ON financial_screener.screener_rows (sector);
 -- The order of most pages, the largest first and those without a value last: their LIMIT ends the scan.
 CREATE INDEX screener_rows_market_cap_usd_idx ON financial_screener.screener_rows (market_cap_usd DESC NULLS LAST);
 CREATE INDEX screener_rows_pe_ratio_idx ON financial_screener.screener_rows (pe_ratio);
@@ -170,19 +154,18 @@ CREATE INDEX screener_rows_price_book_idx ON financial_screener.screener_rows (p
 CREATE INDEX screener_rows_dividend_yield_idx ON financial_screener.screener_rows (dividend_yield);
 CREATE INDEX screener_rows_return_on_equity_idx ON financial_screener.screener_rows (return_on_equity_ttm);
 COMMENT ON TABLE financial_screener.screener_rows IS
-    'What v_screener reads: of each listing its newest row of technical_indicators, its fundamentals, its open findings. '
-    'Written by refresh_screener_rows alone.';
+    'What v_screener reads, with screener_facts and screener_more: of each listing its newest row of technical_indicators, its fundamentals, '
+    'its open findings. Written by refresh_screener_rows alone.';
 
--- Columns of indicators are added by follow_indicator_columns.
-CREATE TABLE financial_screener.screener_more (
+CREATE TABLE financial_screener.screener_facts (
     asset_id                  integer PRIMARY KEY REFERENCES financial_screener.screener_rows ON DELETE CASCADE,
-    market_cap                numeric,
-    shares_outstanding        numeric,
-    shares_float              numeric,
-    enterprise_value          numeric,
-    revenue_ttm               numeric,
-    gross_profit_ttm          numeric,
-    ebitda                    numeric,
+    market_cap_day            date,
+    forward_pe                double precision,
+    peg_ratio                 double precision,
+    price_sales_ttm           double precision,
+    enterprise_value_ebitda   double precision,
+    forward_dividend_yield    double precision,
+    profit_margin             double precision,
     trailing_pe               double precision,
     enterprise_value_revenue  double precision,
     book_value                double precision,
@@ -198,11 +181,31 @@ CREATE TABLE financial_screener.screener_more (
     dividend_date             date,
     most_recent_quarter       date,
     fundamentals_date         date,
+    quality_flags             text[] NOT NULL,
+    type                      text,
+    country                   text,
+    industry                  text,
     code                      text NOT NULL,
     isin                      text,
-    statements_currency       text
+    market_cap_currency       text,
+    statements_currency       text,
+    market_cap                numeric,
+    shares_outstanding        numeric,
+    shares_float              numeric,
+    enterprise_value          numeric,
+    revenue_ttm               numeric,
+    gross_profit_ttm          numeric,
+    ebitda                    numeric
+) WITH (fillfactor = 90);
+CREATE INDEX screener_facts_industry_idx ON financial_screener.screener_facts (industry);
+COMMENT ON TABLE financial_screener.screener_facts IS
+    'Columns of v_screener that change seldom, of the listing and its fundamentals, and that screens ask for less often than for those of screener_rows.';
+
+-- Its columns are added by follow_indicator_columns.
+CREATE TABLE financial_screener.screener_more (
+    asset_id integer PRIMARY KEY REFERENCES financial_screener.screener_rows ON DELETE CASCADE
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE financial_screener.screener_more IS 'The columns of screener_rows that screens seldom ask for.';
+COMMENT ON TABLE financial_screener.screener_more IS 'The indicators of v_screener that screens seldom ask for.';
 
 -- What this transaction has changed and screener_rows follows when it ends. About 'indicators': rows of these assets, each of which then had one of
 -- `since` or later; without `since` rows may be gone. About 'assets': anything else of them. About 'rates': bars of these rates. Without ids: of all.
@@ -346,7 +349,7 @@ CREATE TRIGGER screener_follows_inserts AFTER INSERT ON financial_screener.asset
 CREATE TRIGGER screener_follows_updates AFTER UPDATE ON financial_screener.assets
     REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION financial_screener.note_assets_for_screener();
 
--- The columns of the two tables that are not of indicators, as they have to be.
+-- The columns of the three tables that are not of indicators, as they have to be.
 CREATE VIEW financial_screener.screener_assets AS
 SELECT known.*, financial_screener.usd_rate(known.market_cap_currency, known.market_cap_day) * known.market_cap::double precision AS market_cap_usd
 FROM (
@@ -408,7 +411,8 @@ BEGIN
           AND source.attname NOT IN ('execution_id', 'last_bar')
           AND NOT EXISTS (
               SELECT FROM pg_attribute AS known
-              WHERE known.attrelid IN ('financial_screener.screener_rows'::regclass, 'financial_screener.screener_more'::regclass)
+              WHERE known.attrelid IN ('financial_screener.screener_rows'::regclass, 'financial_screener.screener_facts'::regclass,
+                                       'financial_screener.screener_more'::regclass)
                 AND known.attname = source.attname
           )
         ORDER BY source.attnum
@@ -416,12 +420,13 @@ BEGIN
         EXECUTE format('ALTER TABLE financial_screener.screener_more ADD COLUMN %I %s', missing.name, missing.type);
     END LOOP;
 
-    -- For each of the two tables: names of its columns that are of assets; their values; their assignments; whether one differs; the
+    -- For each of the three tables: names of its columns that are of assets; their values; their assignments; whether one differs; the
     -- assignments of its columns of indicators, and those.
     SELECT array_agg(part ORDER BY target.name DESC, part_number)
     INTO parts
     FROM (
-        VALUES ('rows', 'financial_screener.screener_rows'::regclass), ('more', 'financial_screener.screener_more'::regclass)
+        VALUES ('rows', 'financial_screener.screener_rows'::regclass), ('more', 'financial_screener.screener_more'::regclass),
+               ('facts', 'financial_screener.screener_facts'::regclass)
     ) AS target (name, relation)
     CROSS JOIN LATERAL (
         SELECT string_agg(format('%I', kept.attname), ', ' ORDER BY kept.attnum) FILTER (WHERE of_assets),
@@ -474,8 +479,9 @@ BEGIN
         SELECT array_agg(asset_id) INTO added FROM added;
     END IF;
     IF added IS NOT NULL THEN
-        INSERT INTO financial_screener.screener_more (%7$s)
-        SELECT %8$s FROM unnest(added) AS wanted (id) JOIN financial_screener.screener_assets AS fresh ON fresh.asset_id = wanted.id;
+        INSERT INTO financial_screener.screener_facts (%13$s)
+        SELECT %14$s FROM unnest(added) AS wanted (id) JOIN financial_screener.screener_assets AS fresh ON fresh.asset_id = wanted.id;
+        INSERT INTO financial_screener.screener_more (asset_id) SELECT unnest(added);
         of_indicators := ARRAY(SELECT unnest(of_indicators) UNION SELECT unnest(added));
         since := NULL;
     END IF;
@@ -487,11 +493,11 @@ BEGIN
         WITH fresh AS MATERIALIZED (
             SELECT fresh.* FROM (SELECT DISTINCT unnest(of_assets) AS id) AS wanted
             JOIN financial_screener.screener_assets AS fresh ON fresh.asset_id = wanted.id
-        ), more AS (
-            UPDATE financial_screener.screener_more AS kept
-            SET %9$s
+        ), facts AS (
+            UPDATE financial_screener.screener_facts AS kept
+            SET %15$s
             FROM fresh
-            WHERE kept.asset_id = fresh.asset_id AND (%10$s)
+            WHERE kept.asset_id = fresh.asset_id AND (%16$s)
         )
         UPDATE financial_screener.screener_rows AS kept
         SET %3$s,
@@ -510,7 +516,7 @@ BEGIN
             SET %11$s
             FROM unnest(of_indicators) AS wanted (id)
             LEFT JOIN LATERAL (
-                SELECT %13$s
+                SELECT %19$s
                 FROM financial_screener.technical_indicators AS newest
                 WHERE newest.asset_id = wanted.id AND newest.calculation_date >= coalesce(since, '-infinity')
                 ORDER BY newest.calculation_date DESC
@@ -535,24 +541,24 @@ $refresh$, VARIADIC parts || newest);
 
     EXECUTE format($view$
 CREATE OR REPLACE VIEW financial_screener.v_screener AS
-SELECT row.asset_id, row.ticker, more.code, row.exchange, row.name, row.type, more.isin, row.country, row.currency, row.major_currency, row.listed,
-       row.sector, row.industry,
-       more.market_cap, row.market_cap_currency, row.market_cap_usd, row.market_cap_day,
-       more.shares_outstanding, more.shares_float, more.enterprise_value,
-       row.pe_ratio, more.trailing_pe, row.forward_pe, row.peg_ratio, row.price_sales_ttm, row.price_book_mrq,
-       more.enterprise_value_revenue, row.enterprise_value_ebitda, more.book_value, more.earnings_share,
-       more.eps_estimate_current_year, more.eps_estimate_next_year,
-       row.dividend_yield, more.dividend_share, row.forward_dividend_yield, more.forward_dividend_rate, row.payout_ratio,
-       row.ex_dividend_date, more.dividend_date,
-       row.profit_margin, row.operating_margin_ttm, row.return_on_assets_ttm, row.return_on_equity_ttm,
-       more.statements_currency, more.revenue_ttm, more.gross_profit_ttm, more.ebitda,
+SELECT row.asset_id, row.ticker, facts.code, row.exchange, row.name, facts.type, facts.isin, facts.country, row.currency, row.major_currency,
+       row.listed, row.sector, facts.industry,
+       facts.market_cap, facts.market_cap_currency, row.market_cap_usd, facts.market_cap_day,
+       facts.shares_outstanding, facts.shares_float, facts.enterprise_value,
+       row.pe_ratio, facts.trailing_pe, facts.forward_pe, facts.peg_ratio, facts.price_sales_ttm, row.price_book_mrq,
+       facts.enterprise_value_revenue, facts.enterprise_value_ebitda, facts.book_value, facts.earnings_share,
+       facts.eps_estimate_current_year, facts.eps_estimate_next_year,
+       row.dividend_yield, facts.dividend_share, facts.forward_dividend_yield, facts.forward_dividend_rate, row.payout_ratio,
+       row.ex_dividend_date, facts.dividend_date,
+       facts.profit_margin, row.operating_margin_ttm, row.return_on_assets_ttm, row.return_on_equity_ttm,
+       facts.statements_currency, facts.revenue_ttm, facts.gross_profit_ttm, facts.ebitda,
        row.quarterly_revenue_growth_yoy, row.quarterly_earnings_growth_yoy,
-       more.short_ratio, more.short_percent_float, more.analyst_rating, more.analyst_target_price,
-       more.most_recent_quarter, more.fundamentals_date,
+       facts.short_ratio, facts.short_percent_float, facts.analyst_rating, facts.analyst_target_price,
+       facts.most_recent_quarter, facts.fundamentals_date,
        row.current_price AS last_price, row.traded_value_30_usd, row.calculation_date AS last_bar,
        CASE WHEN row.awaits_history OR row.calculation_date IS NULL THEN true ELSE row.calculation_date < expected.session END AS is_stale,
        expected.session AS expected_bar,
-       row.quality_flags, row.is_flagged, row.has_quarantine, %s
+       facts.quality_flags, row.is_flagged, row.has_quarantine, %s
 FROM financial_screener.screener_rows AS row
 -- Once a query, not once an asset.
 JOIN (
@@ -564,7 +570,8 @@ JOIN (
     FROM financial_screener.exchanges AS exchange
     OFFSET 0
 ) AS expected ON expected.id = row.exchange_id
--- An outer join by the key, which is left out where nothing of it is asked for.
+-- Outer joins by the key, each of which is left out where nothing of it is asked for.
+LEFT JOIN financial_screener.screener_facts AS facts ON facts.asset_id = row.asset_id
 LEFT JOIN financial_screener.screener_more AS more ON more.asset_id = row.asset_id
 $view$, shown);
     PERFORM financial_screener.refresh_screener();

@@ -6,6 +6,7 @@ the programs'. The plain way answers the same screens from the same tables witho
 the newest row of each asset by DISTINCT ON; and stores a day's indicators without its triggers.
 """
 
+import re
 import statistics
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -172,10 +173,17 @@ def make_plain(owner: Connection[TupleRow]) -> None:
     ).fetchone()
     assert row is not None
     definition, columns = row
-    for name in ("financial_screener.screener_rows", "screener_rows"):
-        if f"{name} " in definition:
-            definition = definition.replace(f"{name} ", PLAIN_ROWS.format(columns=columns) + " ")
-            break
+    # PLAIN_ROWS have the columns of screener_facts too.
+    definition, of_facts = re.subn(
+        r"LEFT JOIN (?:\w+\.)?screener_facts facts ON \(\(facts\.asset_id = [^)]+\)\)",
+        "",
+        definition,
+    )
+    definition, of_rows = re.subn(
+        r"(?:\w+\.)?screener_rows ", PLAIN_ROWS.format(columns=columns) + " ", definition
+    )
+    assert (of_facts, of_rows) == (1, 1), definition
+    definition = definition.replace("facts.", '"row".')
     owner.execute(f"CREATE VIEW financial_screener.v_plain AS {definition}")
 
 
