@@ -4,6 +4,7 @@ Below psycopg's cursors, on the same connection: parsed once, its parameters as 
 read with the loaders of the connection.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -60,9 +61,37 @@ class Statement:
         self._prepared = True
 
     async def _answer(self) -> PGresult:
-        """The result of what was sent. Waits as cursors do: a cancelled task cancels the query."""
+        """The result of what was sent. A cancelled task cancels the query, as with a cursor."""
+        server = self._connection.pgconn
+        answer = execute(server)
+        if server.flush() == 0:
+            try:
+                await _readable(server.socket)
+            except asyncio.CancelledError:
+                waiting = asyncio.ensure_future(self._connection.wait(answer))
+                asyncio.get_running_loop().call_soon(waiting.cancel)  # once it waits
+                await asyncio.gather(waiting, return_exceptions=True)
+                raise
+            server.consume_input()
+        # Has nothing more to wait for, but where the answer came in parts.
         result: PGresult
-        (result,) = await self._connection.wait(execute(self._connection.pgconn))
+        (result,) = await self._connection.wait(answer)
         if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
             raise errors.error_from_result(result, self._connection.info.encoding)
         return result
+
+
+async def _readable(file: int) -> None:
+    """Returns when there is something to read: without a timer, a third of what a wait costs."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(file, _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(file)
+
+
+def _wake(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)
