@@ -11,13 +11,21 @@ COMMENT ON COLUMN financial_screener.vendor_account.daily_limit IS 'NULL until t
 COMMENT ON COLUMN financial_screener.vendor_account.clock_skew IS
     'The vendor''s clock, by the Date header of its answers, minus this database''s. Quota days and minutes are told by the vendor''s clock.';
 
+-- What a lease leaves as it is, is judged by its type, where it is set: a CHECK of the table is read and judged again for every lease, while
+-- its row is locked. That calls_used is not negative follows from calls_returned.
+CREATE DOMAIN financial_screener.call_count AS integer CHECK (VALUE >= 0);
+CREATE DOMAIN financial_screener.whole_minute AS timestamptz CHECK (VALUE = date_trunc('minute', VALUE, 'UTC'));
+
 -- What is reserved and given back stays in calls_used, as only a reading of the vendor's counter lowers that; it is leased again first.
 DROP VIEW financial_screener.v_quota_status, financial_screener.v_quota_weekly_trend;
 ALTER TABLE financial_screener.api_daily_quota
     DROP COLUMN calls_remaining,
     DROP COLUMN quota_exhausted,
+    DROP CONSTRAINT api_daily_quota_calls_limit_check,
+    DROP CONSTRAINT api_daily_quota_calls_used_check,
+    ALTER COLUMN calls_limit TYPE financial_screener.call_count,
     ADD COLUMN calls_returned integer NOT NULL DEFAULT 0,
-    ADD COLUMN extra_calls integer NOT NULL DEFAULT 0 CHECK (extra_calls >= 0),
+    ADD COLUMN extra_calls financial_screener.call_count NOT NULL DEFAULT 0,
     ADD COLUMN others_used integer NOT NULL DEFAULT 0,
     ADD COLUMN shared boolean NOT NULL DEFAULT false,
     ADD COLUMN leased_since_reading integer NOT NULL DEFAULT 0,
@@ -79,6 +87,8 @@ COMMENT ON COLUMN financial_screener.api_request_minutes.minute IS 'By the vendo
 COMMENT ON COLUMN financial_screener.api_request_minutes.requests_limit IS 'Slots of the minute: the vendor''s limit but for one in forty.';
 COMMENT ON COLUMN financial_screener.api_request_minutes.requests_used IS 'Slots given out.';
 ALTER TABLE financial_screener.api_request_minutes
+    DROP CONSTRAINT api_request_minutes_minute_check,
+    ALTER COLUMN minute TYPE financial_screener.whole_minute,
     ADD COLUMN used_before integer NOT NULL DEFAULT 0,
     ADD COLUMN next_slot integer NOT NULL DEFAULT 0;
 COMMENT ON COLUMN financial_screener.api_request_minutes.used_before IS 'Slots given out of the minute before.';
