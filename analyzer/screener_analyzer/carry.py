@@ -7,7 +7,7 @@ asset begins at its own first bar, as if it were alone. What is carried is named
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,6 +155,20 @@ class Exponential:
         part = np.subtract(values, self.now, out=self._part)
         part *= self._alpha
         self.now += part
+        return self.now
+
+
+class Fading:
+    """s = (1 - alpha) s before + x: an exponential mean but for the factor alpha, in two passes."""
+
+    def __init__(self, assets: int | tuple[int, int], alpha: float, begin: float = 0.0) -> None:
+        self.now = aligned.full(assets, begin)
+        self._fades = 1.0 - alpha
+
+    def step(self, values: Row) -> Row:
+        """The sums after `values`."""
+        self.now *= self._fades
+        self.now += values
         return self.now
 
 
@@ -322,25 +336,25 @@ class _RsiWalk(Walk):
     def __init__(self, panel: Panel, window: int) -> None:
         self._close = panel.close
         shape = (2, panel.assets)
-        self._means = Exponential(shape, through_com(1 / window))
+        self._sums = Fading(shape, through_com(1 / window))
         """Of gains, of losses."""
-        self._moves, self._zeros = aligned.empty(shape), aligned.zeros(shape)
+        self._moves, self._zeros = aligned.empty(shape), aligned.zeros(panel.assets)
 
     def step(self, number: int) -> None:
         if not number:
             return
-        moves = self._moves
-        np.subtract(self._close[number], self._close[number - 1], out=moves[0])
-        np.negative(moves[0], out=moves[1])
-        # Maxima keep what is not a number; of two matrices, as with a number they take twice as
-        # long.
-        self._means.step(np.maximum(moves, self._zeros, out=moves))
+        gains, losses = self._moves
+        moves = np.subtract(self._close[number], self._close[number - 1], out=losses)
+        # Maxima keep what is not a number; with a number in place of zeros they take twice as long.
+        np.maximum(moves, self._zeros, out=gains)
+        np.subtract(gains, moves, out=losses)
+        self._sums.step(self._moves)
 
     def carries(self) -> tuple[Row, ...]:
-        return tuple(self._means.now)
+        return tuple(self._sums.now)
 
     def values(self) -> tuple[Row, ...]:
-        gains, losses = self._means.now
+        gains, losses = self._sums.now
         out: Row = 100 - (100 / (1 + gains / losses))
         out[losses == 0] = 100.0
         out[(losses == 0) & (gains == 0)] = np.nan
@@ -385,28 +399,25 @@ class _AverageTrueRangeWalk(Walk):
     def __init__(self, panel: Panel, window: int, ranges: Row | None = None) -> None:
         """`ranges`: where each step puts the true ranges."""
         self._ranges = _TrueRange(panel, ranges)
-        self._window, self._share = window, 1 / window
-        self._part = aligned.empty(panel.assets)
+        self._window = window
         self._first = _First(panel, 0, window)
-        self._now = aligned.full(panel.assets, np.nan)
+        self._sum = Fading(panel.assets, 1 / window, np.nan)
 
     def step(self, number: int) -> None:
         ranges = self._ranges.step(number)
-        part = np.subtract(ranges, self._now, out=self._part)
-        part *= self._share
-        self._now += part
-        self._first.step(number, ((self._now, ranges),), self._window)
+        self._sum.step(ranges)
+        self._first.step(number, ((self._sum.now, ranges),))
 
     def carries(self) -> tuple[Row, ...]:
-        return (self._now,)
+        return (self._sum.now,)
 
     def values(self) -> tuple[Row, ...]:
-        return (self._now,)
+        return (self._sum.now / self._window,)
 
 
 class _First:
-    """Begins averages with the sum of an asset's first `window` values, from its bar number `first`
-    (0: its first) on, divided."""
+    """Begins sums with that of an asset's first `window` values, from its bar number `first` on (0:
+    its first)."""
 
     def __init__(self, panel: Panel, first: int, window: int) -> None:
         self._begin = panel.since_start(first)
@@ -415,19 +426,20 @@ class _First:
         self._sums: list[Row] = []
         self._assets = panel.assets
 
-    def step(self, number: int, averages: tuple[tuple[Row, Row], ...], divisor: float) -> None:
-        """`averages`: the present ones, which are overwritten where one begins, and the values."""
+    def step(self, number: int, sums: Iterable[tuple[Row, Row]]) -> None:
+        """`sums`: the present ones, which are overwritten where one begins, and the values."""
         if number > self._last:
             return
+        pairs = list(sums)
         if not self._sums:
-            self._sums = [aligned.zeros(self._assets) for _ in averages]
-        for total, (now, values) in zip(self._sums, averages, strict=True):
+            self._sums = [aligned.zeros(self._assets) for _ in pairs]
+        for total, (now, values) in zip(self._sums, pairs, strict=True):
             if number in self._begin:
                 total[self._begin[number]] = 0.0
             total += values
             if number in self._end:
                 assets = self._end[number]
-                now[assets] = total[assets] / divisor
+                now[assets] = total[assets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,8 +463,8 @@ class _DirectionalWalk(Walk):
     def __init__(self, panel: Panel, window: int) -> None:
         assets = panel.assets
         self._panel = panel
-        self._fades, self._share = (window - 1) / window, 100.0 / window
-        self._sums = aligned.full((3, assets), np.nan)
+        self._share = 100.0 / window
+        self._sums = Fading((3, assets), 1 / window, np.nan)
         """Ranges, moves, moves with a sign: those of falls are negative."""
         self._moves = aligned.zeros((3, assets))
         """The same of a bar."""
@@ -462,14 +474,14 @@ class _DirectionalWalk(Walk):
         self._index = aligned.empty(assets)
         self._zeros, self._tiny = aligned.zeros(assets), aligned.full(assets, _TINY)
         self._first = _First(panel, 1, window)
-        self._adx = aligned.full(assets, np.nan)
+        self._adx = Fading(assets, 1 / window, np.nan)
         self._first_adx = _First(panel, window, window)
 
     def step(self, number: int) -> None:
         self._average.step(number)
         if not number:
             return
-        high, low, sums = self._panel.high, self._panel.low, self._sums
+        high, low = self._panel.high, self._panel.low
         _, moves, signed = self._moves
         rises = np.subtract(high[number], high[number - 1], out=self._rises)
         falls = np.subtract(low[number - 1], low[number], out=self._falls)
@@ -479,30 +491,28 @@ class _DirectionalWalk(Walk):
         rises *= _HUGE
         np.maximum(rises, np.negative(moves, out=signed), out=signed)
         np.abs(np.minimum(signed, moves, out=signed), out=moves)
-        sums *= self._fades
-        sums += self._moves
-        self._first.step(number, tuple(zip(sums, self._moves, strict=True)), 1.0)
+        sums = self._sums.step(self._moves)
+        self._first.step(number, zip(sums, self._moves, strict=True))
         # The ranges that both are divided by cancel out.
         index = np.abs(sums[2], out=self._index)
         index /= np.maximum(sums[1], self._tiny, out=rises)
-        self._adx *= self._fades
-        self._adx += index
-        self._first_adx.step(number, ((self._adx, index),), 1.0)
+        self._adx.step(index)
+        self._first_adx.step(number, ((self._adx.now, index),))
 
     def parts(self) -> Mapping[Carried, Walk]:
         return self._parts
 
     def carries(self) -> tuple[Row, ...]:
-        return *self._average.carries(), *self._sums, self._adx
+        return *self._average.carries(), *self._sums.now, self._adx.now
 
     def values(self) -> tuple[Row, ...]:
-        ranges, moves, signed = self._sums
+        ranges, moves, signed = self._sums.now
         # Neither 0 nor not a number, which only the ranges carry for all three.
         moved = ranges > 0
         both = 2 * ranges
         rows = 100 * ((moves + signed) / both), 100 * ((moves - signed) / both)
         plus, minus, adx = (
-            np.where(moved, row, np.nan) for row in (*rows, self._share * self._adx)
+            np.where(moved, row, np.nan) for row in (*rows, self._share * self._adx.now)
         )
         return plus, minus, adx
 
