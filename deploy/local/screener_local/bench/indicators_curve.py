@@ -31,12 +31,11 @@ from screener_local.errors import PartFailed
 
 IN_MEMORY = (1_000, 21_817, 100_000, 1_000_000)
 ON_POSTGRES = (1_000, 21_817, 100_000)
-"""And of the first run in memory: of more assets it takes longer in proportion."""
 
 NAMES = tuple(
     f"curve_{assets}_{what}"
     for what in ("s", "mib", "first_s", "first_mib", "postgres_s", "postgres_mib")
-    for assets in (IN_MEMORY if what in ("s", "mib") else ON_POSTGRES)
+    for assets in (ON_POSTGRES if what.startswith("postgres") else IN_MEMORY)
 )
 
 
@@ -112,8 +111,8 @@ def _parts(packed: list[bytes], assets: int) -> Iterator[list[bytes]]:
 
 
 def measure() -> Iterator[Figure]:
-    for which, sizes in (("", IN_MEMORY), ("first_", ON_POSTGRES)):
-        for assets in sizes:
+    for which in ("", "first_"):
+        for assets in IN_MEMORY:
             found = measured("analyzer", [sys.executable, "-m", __name__, str(assets), which])
             yield Figure(f"curve_{assets}_{which}s", float(found.output), "s")
             yield Figure(f"curve_{assets}_{which}mib", found.mib, "MiB")
