@@ -17,7 +17,6 @@ from datetime import UTC, date, datetime
 from time import perf_counter
 
 import numpy as np
-import pandas as pd
 import psycopg
 
 from screener_analyzer.engine import compute
@@ -103,6 +102,8 @@ def plain_seconds(
 def by_pandas(bars: Matrix) -> tuple[object, ...]:
     """Those of the 31 columns that `ta` has no class for, but for `beta`, as there is no benchmark;
     of the slope the last window alone."""
+    import pandas as pd  # only here: the process that the curve measures does without
+
     _, high, low, close, _, volume = (pd.Series(field) for field in bars.T)
     return (
         close.pct_change().rolling(30).std(ddof=1),
