@@ -15,7 +15,7 @@ from system_fixture import Database as Migrated
 
 from screener_collector.answers import Answer, judge
 from screener_collector.closing import Closer
-from screener_collector.store import Database, Store, Worker
+from screener_collector.store import Database, Store, Worker, connect_patiently
 from screener_collector.work import Fetch, Result, Spending, read
 from screener_sql.model import SliceKind
 
@@ -73,10 +73,9 @@ class Slice:
 
 
 @asynccontextmanager
-async def slice_of(
-    database: Migrated, connection: Database, execution_id: str, seed: int
-) -> AsyncIterator[Slice]:
+async def slice_of(database: Migrated, execution_id: str, seed: int) -> AsyncIterator[Slice]:
     """A worker on the slice of a run; the slice ends with all that is in it."""
+    connection = Database(await connect_patiently(database.urls["collector"], "fuzz"))
     worker = await Worker.register(database.urls["collector"], execution_id, GROUP, "pod-of-a-test")
     try:
         store = Store(connection, worker.id, execution_id, SliceKind.GROUP, GROUP)
@@ -84,6 +83,7 @@ async def slice_of(
         assert await store.finish_slice()
     finally:
         await worker.end()
+        await connection.close()
 
 
 NEVER: dict[str, str] = {

@@ -22,7 +22,7 @@ Row = NDArray[np.float64]
 _TINY = np.finfo(np.float64).tiny
 """Divides 0 to 0."""
 _HUGE = 1e300
-"""Makes any difference of prices more than a step."""
+"""Makes any difference of prices more than what it is held to be at most."""
 
 
 class Walk(ABC):
@@ -487,6 +487,7 @@ class _DirectionalWalk(Walk):
         falls = np.subtract(low[number - 1], low[number], out=self._falls)
         # Only the greater of the two moves counts; neither where they are equal.
         np.maximum(np.maximum(rises, falls, out=moves), self._zeros, out=moves)
+        # Else it has the sign of their difference.
         rises -= falls
         rises *= _HUGE
         np.maximum(rises, np.negative(moves, out=signed), out=signed)

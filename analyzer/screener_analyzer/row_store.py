@@ -22,11 +22,10 @@ from screener_analyzer.binary import Days, day_of
 from screener_analyzer.registry import COLUMNS
 from screener_analyzer.rows import Rows
 from screener_sql import query
+from screener_sql.partitions import FIRST_YEAR, partition_of
 
-_SCHEMA, _NAME = "financial_screener", "technical_indicators"
-_TABLE, _STAGED = Identifier(_SCHEMA, _NAME), Identifier("pg_temp", "staged")
-_FIRST_YEAR = 2000
-"""Days before it share a partition."""
+_NAME = "technical_indicators"
+_TABLE, _STAGED = Identifier("financial_screener", _NAME), Identifier("pg_temp", "staged")
 
 
 class RowStore:
@@ -121,12 +120,11 @@ class RowStore:
 def _by_partition(
     days: Days, chosen: NDArray[np.intp]
 ) -> Iterator[tuple[Identifier, NDArray[np.intp]]]:
-    """Of the rows of these numbers those of each partition, as `ensure_partitions` names them."""
+    """Of the rows of these numbers those of each partition, in order."""
     years = (binary.EPOCH + days[chosen]).astype("datetime64[Y]").astype(np.intp) + 1970
-    years = np.maximum(years, _FIRST_YEAR - 1)
+    years = np.maximum(years, FIRST_YEAR - 1)
     for year in np.unique(years).tolist():
-        own = year if year >= _FIRST_YEAR else f"before_{_FIRST_YEAR}"
-        yield Identifier(_SCHEMA, f"{_NAME}_{own}"), chosen[years == year]
+        yield partition_of(_NAME, year), chosen[years == year]
 
 
 def _of_columns(name: str, columns: Sequence[str], more: Sequence[str] = ()) -> Composed:

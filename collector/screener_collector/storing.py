@@ -20,6 +20,7 @@ from psycopg.sql import SQL, Identifier
 from screener_collector.bars import Bars, Tails
 from screener_collector.store import Cursor, run
 from screener_sql import query
+from screener_sql.partitions import FIRST_YEAR, partition_of
 
 WITHDRAWN_BARS, WITHDRAWN_SHARE = 5, 0.02
 """A history may lack so many stored bars, or this share of its own; more is a fault of it."""
@@ -143,38 +144,36 @@ def _pairs(days: Sequence[tuple[int, date]]) -> dict[str, list[int] | list[date]
 
 async def _copy_new(cursor: Cursor, assets: Mapping[int, Bars]) -> None:
     """Bars of assets that have none; the oldest ones last, so that the trigger runs after all."""
-    for partition, parts in _by_partition(assets):
-        await _copy(cursor, "copy_new_bars", parts, Identifier(_SCHEMA, f"{_TABLE}_{partition}"))
+    for of_year, parts in _by_partition(assets):
+        await _copy(cursor, "copy_new_bars", parts, of_year)
     oldest = [(asset_id, bars, 0, 1) for asset_id, bars in assets.items()]
-    await _copy(cursor, "copy_new_bars", oldest, Identifier(_SCHEMA, _TABLE))
+    await _copy(cursor, "copy_new_bars", oldest, Identifier("financial_screener", _TABLE))
 
 
-_SCHEMA, _TABLE = "financial_screener", "stock_prices"
-_FIRST_YEAR = 2000
-"""Bars before it share a partition."""
+_TABLE = "stock_prices"
 
 _Part = tuple[int, Bars, int, int]
 """Of an asset the bars from a place on and up to another."""
 
 
-def _by_partition(assets: Mapping[int, Bars]) -> Iterator[tuple[str, list[_Part]]]:
-    """Each asset's bars but its oldest by the partition, as `ensure_partitions` names them."""
+def _by_partition(assets: Mapping[int, Bars]) -> Iterator[tuple[Identifier, list[_Part]]]:
+    """Each asset's bars but its oldest by the partition."""
     last_year = max(bars.last_date.year for bars in assets.values())
-    years = range(_FIRST_YEAR, last_year + 1)
-    begins = np.array([f"{year}-01-01" for year in years], "datetime64[D]")
+    years = range(FIRST_YEAR - 1, max(last_year + 1, FIRST_YEAR))
+    begins = np.array([f"{year}-01-01" for year in years[1:]], "datetime64[D]")
     # The oldest bar is in no place.
     cuts = {
         asset_id: [1, *np.maximum(np.searchsorted(bars.dates, begins), 1).tolist(), len(bars)]
         for asset_id, bars in assets.items()
     }
-    for place, partition in enumerate((f"before_{_FIRST_YEAR}", *map(str, years))):
+    for place, year in enumerate(years):
         parts = [
             (asset_id, bars, cuts[asset_id][place], cuts[asset_id][place + 1])
             for asset_id, bars in assets.items()
             if cuts[asset_id][place] < cuts[asset_id][place + 1]
         ]
         if parts:
-            yield partition, parts
+            yield partition_of(_TABLE, year), parts
 
 
 async def _copy(

@@ -122,6 +122,12 @@ def test_first_histories_are_stored_as_they_came(bank: Bank) -> None:
     assert bank.revisions() == []
 
 
+def test_a_first_history_that_ended_long_ago_is_stored_as_it_came(bank: Bank) -> None:
+    old = history(10, start=np.datetime64("1985-06-03"))
+    bank.store({bank.a: old})
+    assert bank.stored(bank.a) == listed(old)
+
+
 def test_a_first_history_ends_states_of_indicators_that_reach_it(bank: Bank) -> None:
     """As what a run computed while there were other bars; most of it goes past the trigger."""
     first, before = START.item(), (START - 1).item()

@@ -5,7 +5,7 @@ costs its own asset alone, and no bar is stored that no answer gave.
 import json
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,6 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from system_fixture import Database as Migrated
 
-from screener_collector.store import Database, connect_patiently
 from screener_collector.work import Fetch, Result
 
 pytestmark = pytest.mark.integration
@@ -197,15 +196,8 @@ def rows_within(body: bytes) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-@pytest.fixture
-async def connection(database: Migrated) -> AsyncIterator[Database]:
-    made = Database(await connect_patiently(database.urls["collector"], "fuzz"))
-    yield made
-    await made.close()
-
-
 async def test_whatever_bulk_answers_hold_is_closed_and_costs_its_own_asset_alone(
-    owner: Connection[TupleRow], database: Migrated, connection: Database
+    owner: Connection[TupleRow], database: Migrated
 ) -> None:
     sessions = add_sessions(owner, "MC", FIRST, LAST)
     before = FIRST - timedelta(days=1)
@@ -221,7 +213,7 @@ async def test_whatever_bulk_answers_hold_is_closed_and_costs_its_own_asset_alon
         at = number % (len(sessions) - DAYS)
         plan(owner, execution_id, sessions[at : at + DAYS])
         results: list[Result] = []
-        async with slice_of(database, connection, execution_id, number) as slice_:
+        async with slice_of(database, execution_id, number) as slice_:
             while closed := await slice_.close_open(vendor.answer):
                 results += closed
         answers += len(results)

@@ -3,7 +3,6 @@ alone.
 """
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import fuzz_payloads as fuzz
@@ -16,7 +15,6 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from system_fixture import Database as Migrated
 
-from screener_collector.store import Database, connect_patiently
 from screener_collector.work import Fetch
 
 pytestmark = pytest.mark.integration
@@ -67,22 +65,15 @@ def body(make: Spoiler, fetch: Fetch) -> bytes:
     return make.body(make.rows(*good[fetch.kind]))
 
 
-@pytest.fixture
-async def connection(database: Migrated) -> AsyncIterator[Database]:
-    made = Database(await connect_patiently(database.urls["collector"], "fuzz"))
-    yield made
-    await made.close()
-
-
 async def test_whatever_is_answered_is_closed_and_costs_its_own_asset_alone(
-    owner: Connection[TupleRow], database: Migrated, connection: Database
+    owner: Connection[TupleRow], database: Migrated
 ) -> None:
     add_sessions(owner, "MC", FIRST, LAST)
     add_assets(owner, [Asset(code, "MC") for code in CODES])
     for number in range(FIRST_SEED, FIRST_SEED + BATCHES):
         execution_id, make = f"run-{number}", Spoiler(number)
         plan(owner, execution_id)
-        async with slice_of(database, connection, execution_id, number) as slice_:
+        async with slice_of(database, execution_id, number) as slice_:
             results = await slice_.close_open(lambda fetch, make=make: body(make, fetch))
             assert len(results) == ASSETS * len(KINDS)
     assert_none(owner)
